@@ -1,0 +1,48 @@
+/*
+ * dialect - how a provider's SQL differs; constant tables and small functions, no state.
+ */
+#ifndef NXI_DIALECT_H
+#define NXI_DIALECT_H
+
+#include "engine/buf.h"
+#include "engine/row.h"
+
+typedef struct nxi_dialect {
+    const char *name;
+    char quote;                      /* around identifiers, doubled inside */
+    bool numbered_parameters;        /* $1 instead of ? */
+    size_t identifier_bytes_max;
+    size_t parameters_max;           /* of one statement */
+    const char *null_safe_equal;     /* operator: "IS", "IS NOT DISTINCT FROM", "<=>" */
+    const char *random;              /* ORDER BY this */
+    const char *for_update;          /* clause, or NULL: nothing is appended */
+    const char *limit_none;          /* text after LIMIT when there is an offset but no limit; NULL: OFFSET may stand alone */
+    bool on_conflict;                /* ON CONFLICT (...) DO ...; false: ON DUPLICATE KEY UPDATE / INSERT IGNORE */
+    bool inline_foreign_keys;        /* constraints can only be made in CREATE TABLE */
+
+    /* Type of a column in CREATE TABLE, e.g. "VARCHAR(200)". */
+    void (*column_type)(const nxi_column *column, nxi_buf *sql);
+    /* The whole definition after the name of an automatic key, e.g. "INTEGER PRIMARY KEY". */
+    void (*auto_key)(const nxi_column *column, nxi_buf *sql);
+    /* Table-level CHECKs that stand in for a type ("CHECK (json_valid(x))"), or nothing. `quoted` is the quoted column name. */
+    void (*column_check)(const nxi_column *column, const char *quoted, nxi_buf *sql);
+    /* What follows the closing parenthesis of CREATE TABLE, e.g. " ENGINE=InnoDB"; may be NULL. */
+    const char *table_suffix;
+    /*
+     * `lhs IN (...)` for any number of values: in_list tells the number of parameters for `count` values (padded, so
+     * that few shapes arise, or 1 for an array), in_render writes the text with that many placeholders by calling `placeholder`, and
+     * in_values makes the parameters in the arena (NULL: out of memory or not possible for the type).
+     */
+    size_t (*in_list)(nx_type type, size_t count);
+    void (*in_render)(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql), void *context);
+    const nx_value *(*in_values)(nx_type type, const nx_value *values, size_t count, size_t parameters, nxi_arena *arena);
+    /* "lhs LIKE ?" in the four forms; pattern is already escaped with backslash where needed. */
+    void (*like)(const char *lhs, bool ignore_case, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql), void *context);
+} nxi_dialect;
+
+/* "name" with quotes, doubled inside. */
+void nxi_quote(const nxi_dialect *dialect, const char *name, nxi_buf *sql);
+/* Not empty, no zero byte, valid UTF-8, within the length. */
+bool nxi_identifier_is_valid(const nxi_dialect *dialect, const char *name);
+
+#endif

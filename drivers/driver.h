@@ -1,0 +1,175 @@
+/*
+ * driver - the one interface between the engine and a provider.
+ *
+ * Work crosses it as requests: a train of steps with, perhaps, the beginning and the end of a transaction.
+ * A driver either executes requests on a worker thread (it blocks: SQLite), or encodes and decodes them as bytes
+ * (a wire protocol; the engine moves the bytes). It never calls up into the engine, starts no thread and
+ * prints nothing.
+ *
+ * Ownership: a request, what it points to and its arena belong to the driver from execute/encode until it is finished;
+ * the engine touches only `stop` in between. Results are made in request->arena.
+ */
+#ifndef NXI_DRIVER_H
+#define NXI_DRIVER_H
+
+#include <stdatomic.h>
+
+#include "drivers/dialect.h"
+#include "engine/statement.h"
+#include "nextorm/bulk.h"
+
+typedef enum nxi_step_kind {
+    NXI_STEP_EXECUTE,      /* once, with values; affected */
+    NXI_STEP_SCRIPT,       /* the statement's text without values: DDL */
+    NXI_STEP_WRITE,        /* once for each row, parameters from the row (statement->params); keys are written into the rows */
+    NXI_STEP_FETCH,        /* entity rows */
+    NXI_STEP_SCALAR,       /* first column of the first row, as it comes; NULL when there is none */
+    NXI_STEP_RAW,          /* rows of named values */
+    NXI_STEP_SAVEPOINT,    /* `level` names it: all three */
+    NXI_STEP_RELEASE,
+    NXI_STEP_ROLLBACK_TO,
+    NXI_STEP_CURSOR_OPEN,  /* FETCH in pieces: `cursor` names it, unique in the database */
+    NXI_STEP_CURSOR_FETCH, /* at most row_limit rows; cursor_ended tells whether more may come */
+    NXI_STEP_CURSOR_CLOSE  /* of an unknown cursor: no effect */
+} nxi_step_kind;
+
+typedef struct nxi_step {
+    nxi_step_kind kind;
+    bool set_aside;               /* WRITE: a row that is refused is listed in rejects and the rest goes on */
+    bool must_affect;             /* WRITE: a row that affects nothing is NX_EOPTIMISTIC */
+    bool read_any;                /* EXECUTE, RAW: may write: runs where writes run (raw SQL) */
+    bool cursor_ended;            /* out */
+    uint32_t level;
+    uint64_t cursor;
+    const nxi_statement *statement;
+    const nx_value *values;
+    size_t value_count;
+    void *const *rows;            /* WRITE */
+    size_t row_count;
+    uint32_t row_limit;           /* FETCH, RAW, CURSOR_FETCH: 0: all. FETCH stops there */
+    /* results, in request->arena */
+    int64_t affected;             /* WRITE, EXECUTE: rows affected; FETCH, RAW: rows */
+    void **fetched;
+    nx_rows raw;
+    nx_value scalar;
+    nx_reject *rejects;           /* .row is the index in rows */
+    size_t reject_count;
+    size_t ignored;               /* WRITE: rows that NX_CONFLICT_IGNORE left out */
+    int64_t elapsed_ns;
+} nxi_step;
+
+typedef enum nxi_begin {
+    NXI_BEGIN_NONE,
+    NXI_BEGIN_SNAPSHOT, /* read-only, one snapshot */
+    NXI_BEGIN_READ,     /* read/write, serializable from its first read */
+    NXI_BEGIN_WRITE     /* the usual one: write lock at once */
+} nxi_begin;
+typedef enum nxi_end { NXI_END_NONE, NXI_END_COMMIT, NXI_END_ROLLBACK } nxi_end;
+
+typedef struct nxi_request {
+    struct nxi_request *next;     /* of whoever holds it */
+    /* set by the engine */
+    uint64_t transaction;         /* not 0: all requests of that number share a connection; begin opens, end closes it */
+    nxi_begin begin;
+    nxi_end end;
+    bool writes;                  /* outside a transaction: a transaction of its own is needed */
+    bool tracked;                 /* fetched rows get room for a snapshot, and it is taken */
+    void *row_owner;              /* of fetched rows */
+    nxi_step *steps;
+    size_t step_count;
+    int64_t deadline_ns;          /* on nxi_clock_ns; 0: none */
+    int64_t queued_ns;
+    nxi_arena *arena;
+    void (*done)(struct nxi_request *request); /* called by the engine on the loop's thread, once */
+    void *context;
+    /* Sync: atomic. NX_OK, or why it shall stop; set by the loop at any time. */
+    _Atomic int stop;
+    /* set by the driver before it finishes the request */
+    nx_status status;
+    nx_error *error;              /* in the arena when status is not NX_OK (static for NX_ENOMEM) */
+    size_t failed_step;
+    nx_outcome outcome;           /* of the transaction that ended with it */
+    bool in_transaction;          /* its transaction is still open */
+    int64_t taken_ns, done_ns;
+    /* of the connection or worker that has it */
+    void *lane;
+    int64_t lane_data;
+} nxi_request;
+
+/* Set status and error of a request, once (the first failure stays); returns the status. */
+nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...) NX_PRINTF(4, 5);
+/* The error to fill further; never NULL after a failure, but possibly a shared one that must not be written: see nxi_request_error_is_own. */
+bool nxi_request_error_is_own(const nxi_request *request);
+
+/* ------------------------------------------------------------------------------ executors */
+
+/* What the engine gives a worker: where requests come from and go to. */
+typedef struct nxi_port nxi_port;
+/* Requests that have arrived since the last call, oldest first; NULL: none. Never waits. */
+nxi_request *nxi_port_take(nxi_port *port);
+/* Give a request back; visible to the loop at once, in batches as far as wake-ups go. */
+void nxi_port_finish(nxi_port *port, nxi_request *request);
+nxi_memory *nxi_port_memory(nxi_port *port);
+/* The worker is asked to stop: finish what is held with NX_ECLOSED and return. */
+bool nxi_port_is_stopping(nxi_port *port);
+/* Sleep until something arrives, the worker shall stop, or until that time (nxi_clock_ns). */
+void nxi_port_wait(nxi_port *port, int64_t until_ns);
+
+typedef enum nxi_role { NXI_ROLE_WRITER, NXI_ROLE_READER, NXI_ROLE_ONLY /* does both */ } nxi_role;
+
+typedef struct nxi_executor {
+    size_t state_size;            /* zeroed by the engine */
+    /* On the worker's thread; may block. close accepts a state whose open failed. */
+    nx_status (*open)(void *state, const nx_bind_options *options, nxi_role role, nxi_port *port, nx_error *error);
+    void (*close)(void *state);
+    /* Run a batch, oldest first; NULL: the time of wake_at has come. May keep requests for later. */
+    void (*serve)(void *state, nxi_request *batch);
+    /* When serve(NULL) is wanted; INT64_MAX: when something arrives. */
+    int64_t (*wake_at)(const void *state);
+    /* Finish all that is kept with this status. */
+    void (*abandon)(void *state, nx_status status);
+} nxi_executor;
+
+/* ----------------------------------------------------------------------------- wire drivers */
+
+/* Requests that are done, from decode to the engine. */
+typedef struct nxi_sink {
+    void (*finished)(void *context, nxi_request *request);
+    void *context;
+} nxi_sink;
+
+typedef struct nxi_wire {
+    size_t state_size;            /* zeroed by the engine */
+    /* Blocking, on an opener thread: connect and authenticate by the vendor's library; *ret_fd stays owned by state. close accepts a state whose open failed. */
+    nx_status (*open)(void *state, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error);
+    void (*close)(void *state);
+    /* Append a request's messages to `out`. The request joins the state's queue of expected answers. A failure leaves `out` and the queue as they were and concerns this request only. */
+    nx_status (*encode)(void *state, nxi_request *request, nxi_buf *out);
+    /*
+     * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on
+     * in order. NX_EPROTOCOL is final: only close remains.
+     */
+    nx_status (*decode)(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
+    /* Nothing expected, no transaction open, nothing half read: may be given to somebody else. */
+    bool (*is_idle)(const void *state);
+    /* Ask the server, by a connection of its own, to stop what runs; blocking, on an opener thread. May be NULL. */
+    void (*interrupt)(void *state);
+} nxi_wire;
+
+typedef struct nxi_driver {
+    const char *name;
+    const nxi_dialect *dialect;
+    /* Refuse options that make no sense here; before anything is opened. */
+    nx_status (*check_options)(const nx_bind_options *options, nx_error *error);
+    const nxi_executor *executor; /* exactly one of the two */
+    const nxi_wire *wire;
+    /* executor: number of workers; the first is the writer (or the only one) */
+    size_t (*worker_count)(const nx_bind_options *options);
+} nxi_driver;
+
+/* NULL: unknown. ret_known, unless NULL: "sqlite, ..." for the message; static. */
+const nxi_driver *nxi_driver_find(const char *name, const char **ret_known);
+
+extern const nxi_driver nxi_driver_sqlite;
+
+#endif

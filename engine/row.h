@@ -1,0 +1,135 @@
+/*
+ * row - an entity's struct in memory, seen column by column.
+ *
+ * A row is [nxi_row header][struct][snapshot]: users hold the address of the struct. The snapshot is
+ * a second image of the struct as the database has it; only tracked rows have room for one.
+ * Texts and keys that either points to live in the arena of the row's owner, or are the user's.
+ *
+ * Threads: while a request that carries a row is in flight, only its worker or connection touches it.
+ * Uses: arena.h, values.h
+ */
+#ifndef NXI_ROW_H
+#define NXI_ROW_H
+
+#include "engine/values.h"
+
+typedef struct nxi_table nxi_table;
+typedef struct nxi_column nxi_column;
+
+typedef enum nxi_form {
+    NXI_FORM_PLAIN,    /* the member is the value */
+    NXI_FORM_OPTIONAL, /* {value, present} */
+    NXI_FORM_REFERENCE /* nx_reference: one part of a key */
+} nxi_form;
+
+/* A column of a table and where its value lies in the struct. A reference to a composite key is several columns. */
+struct nxi_column {
+    const char *name;
+    const nx_field *field;
+    const nxi_table *table;
+    const nxi_table *target;         /* REFERENCE */
+    const nxi_column *target_column; /* REFERENCE: the key column that it refers to */
+    nx_type type;                    /* scalar; REFERENCE: the target column's */
+    nxi_form form;
+    uint32_t offset;                 /* of the member */
+    uint32_t present_offset;         /* OPTIONAL: of `present` in the struct */
+    uint32_t max_len;
+    uint16_t index;                  /* in table->columns */
+    uint16_t field_index;
+    uint16_t key_part;               /* REFERENCE: part of the target's key; key columns: own part */
+    bool nullable, is_key, lazy, is_volatile, is_version, autostrip;
+    uint8_t lazy_bit;                /* in nxi_row.lazy_missing */
+    bool has_min, has_max;
+    nx_value min, max;
+};
+
+/* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
+struct nxi_table {
+    const nx_entity *entity;
+    void *db;                        /* nx_db; not for drivers */
+    const char *name;
+    size_t row_size;                 /* of the struct, rounded up to 16 */
+    size_t column_count;
+    nxi_column *columns;             /* key columns first, then in field order */
+    size_t key_count;                /* columns[0 .. key_count) */
+    const nxi_column *auto_key;      /* integer key numbered by the database; NULL: none */
+    const nxi_column *version;       /* NULL: none */
+    size_t lazy_count;
+    uint32_t lazy_mask;              /* lazy_missing of a row loaded without any lazy field */
+    uint32_t order;                  /* flush rank: referenced tables have smaller ones */
+    uint32_t index;                  /* among the tables of the database */
+    bool in_cycle;                   /* references form a cycle through this table (also to itself) */
+    bool has_calls;                  /* some field has an initial_call */
+    const void *initial;             /* image of a new row */
+    const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
+    const nxi_table *root;           /* itself, or the root of its inheritance tree */
+};
+
+typedef enum nxi_row_state {
+    NXI_ROW_NEW,     /* not in the database as far as is known */
+    NXI_ROW_STORED,  /* loaded or written */
+    NXI_ROW_DELETING,/* DELETE at the next flush */
+    NXI_ROW_GONE,    /* deleted */
+    NXI_ROW_EXPIRED  /* rolled back: to be read again */
+} nxi_row_state;
+
+enum { NXI_ROW_TRACKED = 1, NXI_ROW_MAPPED = 2 /* in the identity map */, NXI_ROW_LISTED = 4, NXI_ROW_WAS_NEW = 8, NXI_ROW_KEY_MADE = 16 };
+
+typedef struct nxi_row {
+    const nxi_table *table;
+    void *owner;             /* nx_session, or NULL */
+    struct nxi_row *next;    /* list of the owner */
+    uint32_t lazy_missing;   /* bit per lazy column that is not loaded */
+    uint8_t state;           /* nxi_row_state */
+    uint8_t flags;
+    uint16_t spare;
+} nxi_row;
+_Static_assert(sizeof(nxi_row) == 32, "rows keep 16-byte alignment");
+
+static inline nxi_row *nxi_row_of(const void *row) { return (nxi_row *)((uintptr_t)row - sizeof(nxi_row)); }
+static inline void *nxi_row_data(const nxi_row *header) { return (void *)((uintptr_t)header + sizeof(nxi_row)); }
+static inline void *nxi_row_snapshot(const void *row) { return (void *)((uintptr_t)row + nxi_row_of(row)->table->row_size); }
+
+/* A row with an undefined struct, state STORED; tracked rows have room for a snapshot. NULL: out of memory. */
+static inline void *nxi_row_get(nxi_arena *arena, const nxi_table *table, void *owner, bool tracked)
+{
+    nxi_row *header = nxi_arena_get(arena, sizeof(nxi_row) + table->row_size * (tracked ? 2 : 1), 16);
+    if (NXI_UNLIKELY(header == NULL))
+        return NULL;
+    *header = (nxi_row){ .table = table, .owner = owner, .state = NXI_ROW_STORED, .flags = tracked ? NXI_ROW_TRACKED : 0 };
+    return nxi_row_data(header);
+}
+/* A row with the initial values, state NEW, tracked. */
+void *nxi_row_new(nxi_arena *arena, const nxi_table *table, void *owner);
+/* Snapshot := struct. */
+static inline void nxi_row_track(void *row)
+{
+    memcpy(nxi_row_snapshot(row), row, nxi_row_of(row)->table->row_size);
+}
+
+/*
+ * Read a column of a struct (the row's or its snapshot). References give the key of .row when it is set, else of
+ * .key; a reference to a row without a key gives NULL. Texts point into the row.
+ */
+void nxi_column_get(const nxi_column *column, const void *row, nx_value *ret_value);
+/* Write a value of exactly the column's type, or NULL (only into columns that can hold it: asserted). Texts are kept as pointers. Parts of composite references need `arena`; false: out of memory. */
+NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
+bool nxi_column_is_null(const nxi_column *column, const void *row);
+
+/* Set the key to "none": zero, no text. */
+void nxi_row_clear_key(const nxi_table *table, void *row);
+/* All key columns are set (an automatic integer key: not 0; a made uuid or ulid: not all zero). */
+bool nxi_row_has_key(const nxi_table *table, const void *row);
+uint64_t nxi_row_key_hash(const nxi_table *table, const void *row);
+bool nxi_row_key_equal(const nxi_table *table, const void *a, const void *b);
+/* The same hash from values, converted to the key columns' types by the caller. */
+uint64_t nxi_key_hash(const nxi_table *table, const nx_value *values);
+bool nxi_row_key_is(const nxi_table *table, const void *row, const nx_value *values);
+
+/* Whether a column differs between struct and snapshot: by value, texts by content. */
+bool nxi_column_changed(const nxi_column *column, const void *row, const void *snapshot);
+
+/* Copy all columns that `from` has loaded into `row`, texts into `arena`; clears their bits of lazy_missing. False: out of memory. */
+NX_MUST_CHECK bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena *arena);
+
+#endif

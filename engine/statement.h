@@ -1,0 +1,46 @@
+/*
+ * statement - SQL texts of a database, interned by shape.
+ *
+ * A statement is rendered once; its id is what connections key their prepared statements by.
+ * Lifetime: until the database is freed. Threads: made by the loop, constant afterwards: workers read them.
+ */
+#ifndef NXI_STATEMENT_H
+#define NXI_STATEMENT_H
+
+#include "engine/map.h"
+#include "engine/row.h"
+
+/* Where a row-bound statement takes a parameter from. */
+typedef struct nxi_param { const nxi_column *column; bool from_snapshot; } nxi_param;
+
+typedef struct nxi_statement {
+    uint32_t id;                     /* dense from 1; 0: not interned, prepared for one execution only */
+    bool writes;
+    const char *sql;                 /* zero-terminated */
+    size_t sql_size;
+    size_t param_count;
+    const nxi_param *params;         /* row-bound (INSERT, UPDATE, DELETE of rows); NULL: bound by values */
+    const nxi_table *table;          /* of result rows, or of the rows written; NULL: raw */
+    const nxi_column *const *results;/* result columns of entity rows, in the SQL's order */
+    size_t result_count;
+    uint32_t lazy_missing;           /* of the rows it loads */
+    const nxi_column *key_column;    /* INSERT: the database numbers this column; NULL: key is given */
+    void *stats;                     /* of the engine */
+} nxi_statement;
+
+typedef struct nxi_statements {
+    nxi_arena arena;
+    nxi_map map;
+    uint32_t last_id;
+    nxi_statement **list;            /* by id - 1 */
+    size_t list_capacity;
+} nxi_statements;
+
+void nxi_statements_init(nxi_statements *statements, nxi_memory *memory);
+void nxi_statements_fini(nxi_statements *statements);
+/* NULL: that shape is not there yet. */
+nxi_statement *nxi_statements_find(const nxi_statements *statements, const void *shape, size_t shape_size);
+/* Copies shape, sql and the arrays that *prototype points to; sets id. NULL: out of memory. */
+nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size, const nxi_statement *prototype);
+
+#endif

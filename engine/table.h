@@ -1,0 +1,47 @@
+/*
+ * table - compile entities into tables: columns, keys, references, flush order.
+ */
+#ifndef NXI_TABLE_H
+#define NXI_TABLE_H
+
+#include "engine/row.h"
+
+struct nxi_dialect;
+
+typedef struct nxi_tables {
+    size_t count;
+    nxi_table *list;         /* in the order given */
+    nxi_table **by_order;    /* the same, referenced tables first */
+} nxi_tables;
+
+/*
+ * Everything lives in `arena`. NX_EMAPPING names entity and field: no key, two fields or columns of one name, an
+ * identifier that the dialect cannot hold, a reference to an entity that is not in the list, initial, min or
+ * max that do not parse, labels missing, an option that does not fit the type, an index over an unknown field, more than 32 lazy
+ * fields. SET fields need a SINGLE on the other side (or a SET, with or without join_table): none or an
+ * ambiguous one is an error unless `reverse` names it.
+ */
+NX_MUST_CHECK nx_status nxi_tables_build(nxi_arena *arena, const struct nxi_dialect *dialect, const nx_entity *const *entities,
+                                         size_t count, nxi_tables *ret_tables, nx_error *error);
+
+const nxi_table *nxi_tables_find(const nxi_tables *tables, const nx_entity *entity);
+/* Column of a field by name or "a.b" never; NULL: none. */
+const nxi_column *nxi_table_column(const nxi_table *table, nx_text field_name);
+const nxi_column *nxi_table_column_named(const nxi_table *table, nx_text column_name);
+
+/*
+ * Make a row ready to be written: strip texts, make keys (uuid, ulid), then check it: required, length, encoding,
+ * numbers within the type and bounds, labels, decimal digits, vector dimensions, the field's own check.
+ * The error names entity and field. `inserting`: keys are made and required fields checked; else only `columns` (count of
+ * them) are checked. A reference to a row that has no key yet passes.
+ */
+NX_MUST_CHECK nx_status nxi_row_prepare(const nxi_table *table, void *row, bool inserting, const nxi_column *const *columns,
+                                        size_t count, nx_error *error);
+
+/* CREATE statements in an order that works: tables (parents first), then indexes; idempotent. *ret_list ends with NULL; in `arena`. */
+NX_MUST_CHECK nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *dialect, nxi_arena *arena,
+                                          const char *const **ret_list, nx_error *error);
+/* "DROP TABLE [IF EXISTS] x"; zero-terminated, in arena; NULL: out of memory. The name is quoted. */
+const char *nxi_schema_drop(const struct nxi_dialect *dialect, const char *table, bool if_exists, nxi_arena *arena);
+
+#endif

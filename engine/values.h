@@ -1,0 +1,40 @@
+/*
+ * values - operations on nx_value beyond the public text forms.
+ */
+#ifndef NXI_VALUES_H
+#define NXI_VALUES_H
+
+#include "engine/arena.h"
+
+/* Equal type group and content. Texts by bytes; f64 by bits except that NaN equals NaN. */
+bool nxi_value_equal(const nx_value *a, const nx_value *b);
+/* -1, 0, 1; only for values of the same ordered type (numbers, decimal, text, date and time types). */
+int nxi_value_compare(const nx_value *a, const nx_value *b);
+uint64_t nxi_value_hash(const nx_value *value, uint64_t seed);
+/* Deep copy; false: out of memory. */
+NX_MUST_CHECK bool nxi_value_copy(nxi_arena *arena, const nx_value *value, nx_value *ret_copy);
+
+/*
+ * Make `value` a value of `type` where that loses nothing: integers of all sizes (range checked), integer ->
+ * f64, decimal, boolean (0/1); text -> any type by its text form; text <-> longtext, json; text -> enumeration by label
+ * (labels may be NULL). New texts come from `arena`. NX_ETYPE, NX_ERANGE or NX_ENOMEM; then *value is unchanged.
+ */
+NX_MUST_CHECK nx_status nxi_value_convert(nxi_arena *arena, nx_type type, const char *const *labels, nx_value *value);
+
+/* True for UTF-8 (no surrogates, no overlong forms, at most U+10FFFF) without a zero byte; *ret_bad, unless NULL, is the offset of the first wrong byte. */
+bool nxi_text_is_valid(const char *data, size_t size, size_t *ret_bad);
+/* Characters of a valid text. */
+size_t nxi_text_length(const char *data, size_t size);
+
+/* Digits, at most one point and one leading sign, optionally an exponent-free NaN: counts digits before and after the point. False: no decimal. */
+bool nxi_decimal_measure(const char *data, size_t size, size_t *ret_whole_digits, size_t *ret_fraction_digits);
+int nxi_decimal_compare(nx_text a, nx_text b);
+
+/* Vectors as "[1,2.5,3]". */
+NX_MUST_CHECK nx_status nxi_vector_parse(nxi_arena *arena, nx_text text, nx_vector *ret_vector);
+/* Into `arena`, zero-terminated; data NULL: out of memory. */
+nx_text nxi_vector_format(nxi_arena *arena, nx_vector vector);
+/* Shortest decimal text that reads back as the same double; 32 bytes are enough. Returns the length. */
+size_t nxi_f64_format(double value, char *ret_text);
+
+#endif
