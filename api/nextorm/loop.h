@@ -41,6 +41,7 @@ typedef struct nx_completion {
     const struct nx_rows *raw; /* rows of a raw query, see query.h; else NULL */
     nx_value value;        /* sum, avg, min, max */
     const nx_error *error; /* NULL when status is NX_OK */
+    void *held;            /* the library's */
 } nx_completion;
 
 typedef struct nx_loop_options {

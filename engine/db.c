@@ -1,0 +1,475 @@
+/*
+ * db - life of a database: register, bind, map, create, drop, close; and the calls that carry requests.
+ */
+#include "engine/db.h"
+
+#include "engine/bulk.h"
+#include "engine/query.h"
+#include "engine/session.h"
+
+/* ------------------------------------------------------------------------------ calls */
+
+static void call_stop(nxi_op *op, nx_status why)
+{
+    nxi_call *call = op->context;
+
+    if (call != NULL)
+        nxi_pool_stop(call->db->pool, &call->request, why);
+}
+
+/* What each statement cost: the time until a worker took the request, its own, and until now. */
+static void record(nxi_call *call, int64_t now)
+{
+    nxi_request *request = &call->request;
+    nx_db *db = call->db;
+    int64_t queue_ns = request->taken_ns > request->queued_ns ? request->taken_ns - request->queued_ns : 0;
+    int64_t decode_ns = now > request->done_ns && request->done_ns != 0 ? now - request->done_ns : 0;
+
+    for (size_t i = 0; i < request->step_count; i++) {
+        const nxi_step *step = &request->steps[i];
+        if (step->statement == NULL)
+            continue;
+        bool failed = request->status != NX_OK && i == request->failed_step;
+        nxi_stats_record(&db->stats, step->statement->stats, (uint64_t)(step->affected > 0 ? step->affected : 0), failed,
+                         (uint64_t)queue_ns / 1000, (uint64_t)step->elapsed_ns / 1000, (uint64_t)decode_ns / 1000);
+        nxi_trace_done(&db->trace, step->statement, (uint64_t)step->elapsed_ns / 1000);
+        if (step->kind == NXI_STEP_WRITE)
+            db->stats.rows_written += (uint64_t)(step->affected > 0 ? step->affected : 0);
+        else if (step->fetched != NULL || step->raw.row_count != 0)
+            db->stats.rows_read += (uint64_t)(step->affected > 0 ? step->affected : 0);
+        if (failed)
+            break;
+    }
+    db->stats.ops++;
+    if (request->status != NX_OK)
+        db->stats.errors++;
+}
+
+static void call_done(nxi_request *request)
+{
+    nxi_call *call = NXI_CONTAINER(request, nxi_call, request);
+    nxi_op *op = call->op;
+
+    op->stop = NULL;
+    op->context = NULL;
+    call->db->calls--;
+    record(call, nxi_core_now(op->loop->core));
+    call->then(call);
+}
+
+nxi_call *nxi_call_new(nxi_op *op, nx_db *db, size_t step_count, void (*then)(nxi_call *call))
+{
+    nxi_call *call = NXI_ARENA_NEW(&op->arena, nxi_call);
+    nxi_step *steps = NXI_ARENA_ARRAY(&op->arena, nxi_step, step_count == 0 ? 1 : step_count);
+
+    if (call == NULL || steps == NULL)
+        return NULL;
+    call->op = op;
+    call->db = db;
+    call->then = then;
+    call->request.steps = steps;
+    call->request.step_count = step_count;
+    call->request.arena = &op->arena;
+    call->request.done = call_done;
+    return call;
+}
+
+void nxi_call_submit(nxi_call *call)
+{
+    nxi_op *op = call->op;
+    nxi_request *request = &call->request;
+
+    for (size_t i = 0; i < request->step_count; i++)
+        if (request->steps[i].statement != NULL)
+            nxi_trace_sql(&call->db->trace, request->steps[i].statement, request->steps[i].values, request->steps[i].value_count);
+    request->queued_ns = nxi_core_now(op->loop->core);
+    request->deadline_ns = op->deadline.place != 0 ? op->deadline.when_ns : 0;
+    op->context = call;
+    op->stop = call_stop;
+    call->db->calls++;
+    nxi_pool_submit(call->db->pool, request);
+    if (op->stopped != NX_OK)
+        nxi_pool_stop(call->db->pool, request, op->stopped);
+}
+
+bool nxi_call_is_ok(nxi_call *call)
+{
+    if (NXI_LIKELY(call->request.status == NX_OK))
+        return true;
+    nxi_op_fail(call->op, call->request.status, call->request.error);
+    return false;
+}
+
+/* ------------------------------------------------------------------------------ life */
+
+nx_status nxi_db_check(const nx_db *db, bool mapped, nx_error *error)
+{
+    if (db->state == NXI_DB_CLOSING || (db->state == NXI_DB_UNBOUND && db->driver != NULL))
+        return nxi_fail(error, NX_ECLOSED, "the database is closed: bind it again first");
+    if (db->state != NXI_DB_BOUND)
+        return nxi_fail(error, NX_ENOTBOUND, "the database is not bound: nx_bind has not completed");
+    if (mapped && !db->mapped)
+        return nxi_fail(error, NX_EMAPPING, "the database has no mapping: call nx_generate_mapping first");
+    return NX_OK;
+}
+
+nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities)
+{
+    nx_db *db = nxi_zalloc(loop->memory, sizeof(*db));
+
+    if (db == NULL)
+        return NULL;
+    db->loop = loop;
+    nxi_arena_init(&db->arena, loop->memory);
+    nxi_arena_init(&db->stats_arena, loop->memory);
+    nxi_buf_init(&db->stats_text, loop->memory);
+    nxi_statements_init(&db->statements, loop->memory);
+    nxi_map_init(&db->rows, loop->memory);
+    nxi_trace_init(&db->trace, loop->memory);
+    nxi_stats_init(&db->stats, loop->memory);
+    for (size_t i = 0; entities != NULL && entities[i] != NULL; i++)
+        if (nxi_db_register(db, entities[i]) != NX_OK) {
+            nxi_db_free(db);
+            return NULL;
+        }
+    nx_db **link = &loop->databases;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = db;
+    return db;
+}
+
+static void rows_free(nx_db *db)
+{
+    for (size_t i = 0; i < db->rows.capacity; i++)
+        if (db->rows.entries[i].item != NULL)
+            nxi_release(db->loop->memory, nxi_row_of(db->rows.entries[i].item));
+    nxi_map_fini(&db->rows);
+}
+
+void nxi_db_free(nx_db *db)
+{
+    if (db == NULL)
+        return;
+    nx_loop *loop = db->loop;
+    /* First the connections: whatever is in flight ends now, by its own done function. */
+    db->state = NXI_DB_CLOSING;
+    nxi_pool_free(db->pool);
+    db->pool = NULL;
+    nxi_sessions_forget_db(loop, db);
+    nxi_ops_abort(loop, db);
+    nxi_bulks_forget_db(loop, db);
+    nxi_queries_free(&db->queries, true);
+    nxi_ops_release_awaited(loop, db);
+    for (nx_db **link = &loop->databases; *link != NULL; link = &(*link)->next)
+        if (*link == db) {
+            *link = db->next;
+            break;
+        }
+    rows_free(db);
+    nxi_trace_fini(&db->trace);
+    nxi_stats_fini(&db->stats);
+    nxi_buf_fini(&db->stats_text);
+    nxi_arena_fini(&db->stats_arena);
+    nxi_statements_fini(&db->statements);
+    nxi_release(loop->memory, db->entities);
+    nxi_arena_fini(&db->arena);
+    nxi_release(loop->memory, db);
+}
+
+nx_status nxi_db_register(nx_db *db, const nx_entity *entity)
+{
+    if (entity == NULL)
+        return NX_EINVAL;
+    if (db->mapped)
+        return NX_ESTATE;
+    for (size_t i = 0; i < db->entity_count; i++)
+        if (db->entities[i] == entity)
+            return NX_OK;
+    const nx_entity **entities = nxi_resize(db->loop->memory, db->entities, (db->entity_count + 1) * sizeof(*entities));
+    if (entities == NULL)
+        return NX_ENOMEM;
+    entities[db->entity_count++] = entity;
+    db->entities = entities;
+    return NX_OK;
+}
+
+static void opened(void *context, nx_status status, const nx_error *error)
+{
+    nxi_op *op = context;
+    nx_db *db = op->db;
+
+    if (status == NX_OK) {
+        db->state = NXI_DB_BOUND;
+        nxi_op_finish(op);
+        return;
+    }
+    /* The pool is freed by the next bind, or with the database: it is the caller of this function. */
+    if (db->state == NXI_DB_BINDING)
+        db->state = NXI_DB_UNBOUND;
+    db->driver = db->mapped ? db->driver : NULL;
+    nxi_op_fail(op, status, error);
+}
+
+void nxi_db_bind(nx_db *db, nxi_op *op, const char *provider, const nx_bind_options *options)
+{
+    static const nx_bind_options none;
+    const char *known;
+    nx_error error;
+
+    const nxi_driver *driver = provider == NULL ? NULL : nxi_driver_find(provider, &known);
+    if (provider == NULL) {
+        nxi_op_failf(op, NX_EINVAL, "no provider is named");
+        return;
+    }
+    if (driver == NULL) {
+        nxi_op_failf(op, NX_EPROVIDER, "unknown provider \"%.64s\"; known: %s", provider, known);
+        return;
+    }
+    if (db->state != NXI_DB_UNBOUND) {
+        nxi_op_failf(op, NX_ESTATE, "the database is bound already: close it first");
+        return;
+    }
+    if (db->mapped && db->driver != driver) {
+        nxi_op_failf(op, NX_ESTATE, "the database is mapped for %s: use another nx_db for %s", db->driver->name, driver->name);
+        return;
+    }
+    nxi_pool_free(db->pool);
+    db->pool = NULL;
+    db->state = NXI_DB_BINDING;
+    nx_status status = nxi_pool_open(db->loop->core, driver, options == NULL ? &none : options, opened, op, &db->pool, &error);
+    if (status != NX_OK) {
+        db->state = NXI_DB_UNBOUND;
+        nxi_op_fail(op, status, &error);
+        return;
+    }
+    db->driver = driver;
+}
+
+static void closed(void *context, nx_status status, const nx_error *error)
+{
+    nxi_op *op = context;
+    nx_db *db = op->db;
+
+    (void)error;
+    db->state = NXI_DB_UNBOUND;
+    if (status == NX_OK)
+        nxi_op_finish(op);
+    else
+        nxi_op_fail(op, status, error);
+}
+
+void nxi_db_close(nx_db *db, nxi_op *op)
+{
+    if (db->state != NXI_DB_BOUND) {
+        /* Closing what is not open is no error: a clean-up path must not need to know. */
+        if (db->state == NXI_DB_UNBOUND)
+            nxi_op_finish(op);
+        else
+            nxi_op_failf(op, NX_ESTATE, "the database is being %s", db->state == NXI_DB_BINDING ? "bound" : "closed");
+        return;
+    }
+    nxi_sessions_forget_db(db->loop, db);
+    db->state = NXI_DB_CLOSING;
+    nxi_pool_close(db->pool, closed, op);
+}
+
+/* ------------------------------------------------------------------------------ mapping */
+
+static const char *join_ddl(nx_db *db)
+{
+    nxi_buf text;
+    const char *ddl = NULL;
+
+    nxi_buf_init(&text, db->loop->memory);
+    for (size_t i = 0; db->create_list[i] != NULL; i++) {
+        nxi_buf_puts(&text, db->create_list[i]);
+        nxi_buf_puts(&text, ";\n");
+    }
+    const char *joined = nxi_buf_str(&text);
+    if (joined != NULL)
+        ddl = nxi_arena_text(&db->arena, joined, text.size);
+    nxi_buf_fini(&text);
+    return ddl;
+}
+
+static nx_status map_entities(nx_db *db, nx_error *error)
+{
+    const nxi_dialect *dialect = db->driver->dialect;
+    nx_status status;
+
+    status = nxi_tables_build(&db->arena, dialect, db->entities, db->entity_count, &db->tables, error);
+    if (status != NX_OK)
+        goto fail;
+    for (size_t i = 0; i < db->tables.count; i++)
+        db->tables.list[i].db = db;
+    status = nxi_schema_create(&db->tables, dialect, &db->arena, &db->create_list, error);
+    if (status != NX_OK)
+        goto fail;
+    db->ddl = join_ddl(db);
+    if (db->ddl == NULL) {
+        status = nxi_fail(error, NX_ENOMEM, "no memory for the mapping");
+        goto fail;
+    }
+    db->mapped = true;
+    return NX_OK;
+
+fail:
+    db->tables = (nxi_tables){ .count = 0 };
+    nxi_arena_reset(&db->arena);
+    return status;
+}
+
+static void finish_plainly(nxi_call *call)
+{
+    if (nxi_call_is_ok(call))
+        nxi_op_finish(call->op);
+}
+
+/* Run texts without parameters as one transaction. */
+static void run_script(nx_db *db, nxi_op *op, const char *const *list, size_t count)
+{
+    nxi_call *call = nxi_call_new(op, db, count, finish_plainly);
+    nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count == 0 ? 1 : count);
+
+    if (call == NULL || statements == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        statements[i] = (nxi_statement){ .writes = true, .sql = list[i], .sql_size = strlen(list[i]) };
+        call->request.steps[i] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = &statements[i] };
+    }
+    call->request.writes = true;
+    nxi_call_submit(call);
+}
+
+void nxi_db_create(nx_db *db, nxi_op *op)
+{
+    nx_error error;
+    size_t count = 0;
+
+    if (nxi_db_check(db, true, &error) != NX_OK) {
+        nxi_op_fail(op, error.status, &error);
+        return;
+    }
+    while (db->create_list[count] != NULL)
+        count++;
+    if (count == 0)
+        nxi_op_finish(op);
+    else
+        run_script(db, op, db->create_list, count);
+}
+
+void nxi_db_map(nx_db *db, nxi_op *op, bool create)
+{
+    nx_error error;
+
+    if (nxi_db_check(db, false, &error) != NX_OK || (!db->mapped && map_entities(db, &error) != NX_OK)) {
+        nxi_op_fail(op, error.status, &error);
+        return;
+    }
+    if (create)
+        nxi_db_create(db, op);
+    else
+        nxi_op_finish(op);
+}
+
+const nxi_table *nxi_db_table(const nx_db *db, const nx_entity *entity)
+{
+    return db->mapped ? nxi_tables_find(&db->tables, entity) : NULL;
+}
+
+const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity)
+{
+    for (const nx_db *db = loop->databases; db != NULL; db = db->next) {
+        const nxi_table *table = nxi_db_table(db, entity);
+        if (table != NULL)
+            return table;
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------ dropping */
+
+typedef struct drop {
+    const char *const *tables;
+    const char **texts;
+    size_t count;
+} drop;
+
+static void drop_probed(nxi_call *call)
+{
+    drop *plan = call->context;
+
+    /* A probe that fails (no such table) is no reason to stop: the DROP itself decides. */
+    for (size_t i = 0; i < plan->count && call->request.status == NX_OK; i++)
+        if (call->request.steps[i].raw.row_count != 0) {
+            nxi_op_failf(call->op, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA", plan->tables[i]);
+            return;
+        }
+    run_script(call->db, call->op, plan->texts, plan->count);
+}
+
+static bool probe_steps(nx_db *db, nxi_op *op, const drop *plan, nxi_step *steps)
+{
+    nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, plan->count);
+    nxi_buf sql;
+    bool done = statements != NULL;
+
+    nxi_buf_init(&sql, op->loop->memory);
+    for (size_t i = 0; done && i < plan->count; i++) {
+        nxi_buf_clear(&sql);
+        nxi_buf_puts(&sql, "SELECT 1 FROM ");
+        nxi_quote(db->driver->dialect, plan->tables[i], &sql);
+        nxi_buf_puts(&sql, " LIMIT 1");
+        const char *text = sql.failed ? NULL : nxi_arena_text(&op->arena, sql.data, sql.size);
+        done = text != NULL;
+        statements[i] = (nxi_statement){ .sql = text, .sql_size = sql.size };
+        steps[i] = (nxi_step){ .kind = NXI_STEP_RAW, .statement = &statements[i], .row_limit = 1 };
+    }
+    nxi_buf_fini(&sql);
+    return done;
+}
+
+void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count, unsigned flags)
+{
+    nx_error error;
+    drop *plan = NXI_ARENA_NEW(&op->arena, drop);
+    nxi_call *call;
+
+    if (nxi_db_check(db, false, &error) != NX_OK) {
+        nxi_op_fail(op, error.status, &error);
+        return;
+    }
+    if (count == 0) {
+        nxi_op_finish(op);
+        return;
+    }
+    if (plan == NULL || (plan->texts = NXI_ARENA_ARRAY(&op->arena, const char *, count)) == NULL)
+        goto no_memory;
+    plan->tables = tables;
+    plan->count = count;
+    for (size_t i = 0; i < count; i++) {
+        if (tables[i] == NULL || !nxi_identifier_is_valid(db->driver->dialect, tables[i])) {
+            nxi_op_failf(op, NX_EINVAL, "\"%.100s\" is no table name", tables[i] == NULL ? "" : tables[i]);
+            return;
+        }
+        plan->texts[i] = nxi_schema_drop(db->driver->dialect, tables[i], (flags & NX_DROP_IF_EXISTS) != 0, &op->arena);
+        if (plan->texts[i] == NULL)
+            goto no_memory;
+    }
+    if ((flags & NX_DROP_WITH_ALL_DATA) != 0) {
+        run_script(db, op, plan->texts, count);
+        return;
+    }
+    call = nxi_call_new(op, db, count, drop_probed);
+    if (call == NULL || !probe_steps(db, op, plan, call->request.steps))
+        goto no_memory;
+    call->context = plan;
+    nxi_call_submit(call);
+    return;
+
+no_memory:
+    nxi_op_fail(op, NX_ENOMEM, NULL);
+}

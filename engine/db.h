@@ -1,0 +1,86 @@
+/*
+ * db - a database: its binding, mapping, statements, and single operations on it.
+ */
+#ifndef NXI_DB_H
+#define NXI_DB_H
+
+#include "drivers/driver.h"
+#include "engine/op.h"
+#include "engine/pool.h"
+#include "engine/stats.h"
+#include "engine/table.h"
+#include "engine/trace.h"
+
+typedef enum nxi_db_state { NXI_DB_UNBOUND, NXI_DB_BINDING, NXI_DB_BOUND, NXI_DB_CLOSING } nxi_db_state;
+
+struct nx_db {
+    nx_loop *loop;
+    struct nx_db *next;             /* of the loop */
+    nxi_db_state state;
+    const nx_entity **entities;     /* registered, in order */
+    size_t entity_count;
+    const nxi_driver *driver;       /* of the last bind */
+    nxi_pool *pool;
+    nxi_arena arena;                /* mapping */
+    bool mapped;
+    nxi_tables tables;
+    const char *const *create_list; /* CREATE statements, ends with NULL */
+    const char *ddl;
+    nxi_statements statements;
+    nxi_stats stats;
+    nxi_trace trace;
+    nxi_map rows;                   /* made outside sessions, by address */
+    struct nx_query *queries;       /* that belong to this database */
+    nxi_arena stats_arena;          /* of the last nx_stats_get */
+    nxi_buf stats_text;
+    size_t calls;                   /* requests in flight */
+};
+
+/* One request of an operation, in the operation's arena; at most one of an operation is in flight. */
+typedef struct nxi_call nxi_call;
+struct nxi_call {
+    nxi_request request;
+    nxi_op *op;
+    nx_db *db;
+    void *context;                  /* the caller's */
+    void (*then)(nxi_call *call);   /* after it is done, on the loop's thread */
+};
+
+/* In op->arena, with that many zeroed steps; NULL: out of memory. */
+nxi_call *nxi_call_new(nxi_op *op, nx_db *db, size_t step_count, void (*then)(nxi_call *call));
+/* Hand it over; until `then` the operation's arena belongs to the driver. */
+void nxi_call_submit(nxi_call *call);
+/* The usual `then`: failure ends the operation with the request's error. true: it went well. */
+NX_MUST_CHECK bool nxi_call_is_ok(nxi_call *call);
+
+/* NX_ENOTBOUND, NX_ECLOSED, NX_ESTATE: not bound, or closing; NX_OK: requests can be submitted. */
+nx_status nxi_db_check(const nx_db *db, bool mapped, nx_error *error);
+
+nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities);
+void nxi_db_free(nx_db *db);
+NX_MUST_CHECK nx_status nxi_db_register(nx_db *db, const nx_entity *entity);
+void nxi_db_bind(nx_db *db, nxi_op *op, const char *provider, const nx_bind_options *options);
+void nxi_db_close(nx_db *db, nxi_op *op);
+void nxi_db_map(nx_db *db, nxi_op *op, bool create);
+void nxi_db_create(nx_db *db, nxi_op *op);
+void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count, unsigned flags);
+
+/* The table of an entity in a database; NULL: not mapped there. */
+const nxi_table *nxi_db_table(const nx_db *db, const nx_entity *entity);
+/* In the first database of the loop, in the order of their making, that maps it. */
+const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity);
+
+void *nxi_db_make_row(nx_db *db, const nxi_table *table);
+void nxi_db_release_row(nx_db *db, void *row);
+
+typedef enum nxi_write { NXI_WRITE_SAVE, NXI_WRITE_INSERT, NXI_WRITE_DELETE } nxi_write;
+/* A row outside sessions: one statement, one transaction. */
+void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write);
+
+typedef struct nxi_raw { const char *sql; const nx_value *values; size_t count; } nxi_raw;
+/* Prepare the step of a raw statement: values are copied into the operation. `rows`: a result is wanted. */
+NX_MUST_CHECK nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi_step *step, nx_error *error);
+void nxi_db_raw(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows);
+void nxi_db_fetch_sql(nx_db *db, nxi_op *op, const nx_entity *entity, const nxi_raw *raw);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * db_rows - rows and raw statements outside sessions: each operation is one statement and one transaction.
+ */
+#include "engine/db.h"
+
+#include "engine/select.h"
+#include "engine/uow.h"
+
+/* ------------------------------------------------------------------------------ rows */
+
+static uint64_t address_hash(const void *row)
+{
+    return nxi_hash_u64((uint64_t)(uintptr_t)row);
+}
+
+static bool is_same(const void *item, const void *key)
+{
+    return item == key;
+}
+
+void *nxi_db_make_row(nx_db *db, const nxi_table *table)
+{
+    nxi_memory *memory = db->loop->memory;
+    nxi_arena scratch;
+
+    /* A block of its own, so that it can be given back alone; the arena only shapes it. */
+    nxi_row *header = nxi_zalloc(memory, sizeof(nxi_row) + 2 * table->row_size);
+    if (header == NULL)
+        return NULL;
+    nxi_arena_init(&scratch, memory);
+    void *shaped = nxi_row_new(&scratch, table, NULL);
+    void *row = nxi_row_data(header);
+    if (shaped != NULL) {
+        memcpy(header, nxi_row_of(shaped), sizeof(nxi_row) + 2 * table->row_size);
+        if (!nxi_map_add(&db->rows, address_hash(row), row))
+            shaped = NULL;
+    }
+    nxi_arena_fini(&scratch);
+    if (shaped != NULL)
+        return row;
+    nxi_release(memory, header);
+    return NULL;
+}
+
+void nxi_db_release_row(nx_db *db, void *row)
+{
+    if (row == NULL || nxi_map_find(&db->rows, address_hash(row), is_same, row) == NULL)
+        return;
+    nxi_map_remove(&db->rows, address_hash(row), row);
+    nxi_release(db->loop->memory, nxi_row_of(row));
+}
+
+typedef struct row_write { nxi_plan plan; nxi_write write; } row_write;
+
+static void row_written(nxi_call *call)
+{
+    row_write *w = call->context;
+
+    if (!nxi_call_is_ok(call)) {
+        nxi_plan_undo(&w->plan);
+        return;
+    }
+    nxi_plan_apply(&w->plan, NULL, false);
+    call->op->last.public.count = (int64_t)w->plan.row_count;
+    nxi_op_finish(call->op);
+}
+
+void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
+{
+    row_write *w = NXI_ARENA_NEW(&op->arena, row_write);
+    nx_error error;
+    nx_status status;
+
+    if (w == NULL)
+        goto no_memory;
+    status = nxi_db_check(db, true, &error);
+    if (status == NX_OK && nxi_row_of(row)->table->db != db)
+        status = nxi_fail(&error, NX_ENOTMAPPED, "the row of %s belongs to another database", nxi_row_of(row)->table->entity->name);
+    if (status == NX_OK)
+        status = nxi_plan_row(db, row, write, &op->arena, &w->plan, &error);
+    if (status != NX_OK) {
+        nxi_op_fail(op, status, &error);
+        return;
+    }
+    if (w->plan.batch_count == 0) {
+        nxi_op_finish(op); /* nothing has changed */
+        return;
+    }
+    nxi_call *call = nxi_call_new(op, db, w->plan.batch_count, row_written);
+    if (call == NULL)
+        goto no_memory;
+    nxi_plan_steps(&w->plan, call->request.steps);
+    call->context = w;
+    call->request.writes = true;
+    nxi_call_submit(call);
+    return;
+
+no_memory:
+    nxi_op_fail(op, NX_ENOMEM, NULL);
+}
+
+/* ------------------------------------------------------------------------------ raw statements */
+
+nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi_step *step, nx_error *error)
+{
+    const nxi_statement *statement;
+    nx_value *values = NXI_ARENA_ARRAY(&op->arena, nx_value, raw->count == 0 ? 1 : raw->count);
+
+    if (raw->sql == NULL || (raw->count > 0 && raw->values == NULL))
+        return nxi_fail(error, NX_EINVAL, "no SQL text, or no values, are given");
+    if (raw->count > db->driver->dialect->parameters_max)
+        return nxi_fail(error, NX_ELIMIT, "%zu parameters; %s takes at most %zu", raw->count, db->driver->name, db->driver->dialect->parameters_max);
+    if (values == NULL)
+        return nxi_fail(error, NX_ENOMEM, "no memory for the statement");
+    for (size_t i = 0; i < raw->count; i++)
+        if (!nxi_value_copy(&op->arena, &raw->values[i], &values[i]))
+            return nxi_fail(error, NX_ENOMEM, "no memory for the statement");
+    nx_status status = nxi_statement_raw(raw->sql, db->driver->dialect, &db->statements, &op->arena, &statement, error);
+    if (status != NX_OK)
+        return status;
+    if (statement->param_count != raw->count)
+        return nxi_fail(error, NX_EINVAL, "the statement has %zu parameters, %zu values are given", statement->param_count, raw->count);
+    *step = (nxi_step){ .kind = rows ? NXI_STEP_RAW : NXI_STEP_EXECUTE, .read_any = true, .statement = statement, .values = values, .value_count = raw->count };
+    return NX_OK;
+}
+
+static void raw_done(nxi_call *call)
+{
+    nxi_op *op = call->op;
+    const nxi_step *step = &call->request.steps[0];
+
+    if (!nxi_call_is_ok(call))
+        return;
+    op->last.public.count = step->affected;
+    op->last.public.raw = step->kind == NXI_STEP_RAW ? &step->raw : NULL;
+    op->last.public.rows = step->kind == NXI_STEP_FETCH && step->affected > 0 ? step->fetched : NULL;
+    nxi_op_finish(op);
+}
+
+static nxi_call *raw_call(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nx_error *error)
+{
+    nxi_call *call = nxi_call_new(op, db, 1, raw_done);
+    nx_status status = nxi_db_check(db, false, error);
+
+    if (call == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return NULL;
+    }
+    if (status == NX_OK)
+        status = nxi_raw_step(db, op, raw, rows, &call->request.steps[0], error);
+    if (status != NX_OK) {
+        nxi_op_fail(op, status, error);
+        return NULL;
+    }
+    /* What the text does is not known: it goes where writes go. */
+    call->request.writes = true;
+    return call;
+}
+
+void nxi_db_raw(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows)
+{
+    nx_error error;
+    nxi_call *call = raw_call(db, op, raw, rows, &error);
+
+    if (call != NULL)
+        nxi_call_submit(call);
+}
+
+/* Rows first as values: which column is which is known only from the answer. */
+static void sql_fetched(nxi_call *call)
+{
+    nxi_op *op = call->op;
+    const nx_rows *raw = &call->request.steps[0].raw;
+    const nxi_table *table = call->context;
+    const nxi_column **columns = NXI_ARENA_ARRAY(&op->arena, const nxi_column *, raw->column_count == 0 ? 1 : raw->column_count);
+    void **rows = NXI_ARENA_ARRAY(&op->arena, void *, raw->row_count == 0 ? 1 : raw->row_count);
+
+    if (!nxi_call_is_ok(call))
+        return;
+    if (columns == NULL || rows == NULL)
+        goto no_memory;
+    for (size_t c = 0; c < raw->column_count; c++)
+        columns[c] = nxi_table_column_named(table, nx_str(raw->names[c]));
+    for (size_t r = 0; r < raw->row_count; r++) {
+        rows[r] = nxi_row_get(&op->arena, table, NULL, true);
+        if (rows[r] == NULL)
+            goto no_memory;
+        memset(rows[r], 0, table->row_size);
+        nxi_row_of(rows[r])->lazy_missing = table->lazy_mask;
+        for (size_t c = 0; c < raw->column_count; c++) {
+            const nxi_column *column = columns[c];
+            nx_value value = nx_rows_at(raw, r, c);
+            if (column == NULL)
+                continue;
+            nx_status status = value.type == NX_TYPE_null ? NX_OK : nxi_value_convert(&op->arena, column->type, column->field->labels, &value);
+            if (status != NX_OK || (value.type == NX_TYPE_null && !column->nullable)) {
+                nxi_op_failf(op, status == NX_OK ? NX_ETYPE : status, "row %zu: %s.%s cannot hold what column \"%.100s\" returned", r, table->entity->name,
+                             column->field->name, raw->names[c]);
+                return;
+            }
+            if (!nxi_column_set(column, rows[r], value, &op->arena))
+                goto no_memory;
+            if (column->lazy)
+                nxi_row_of(rows[r])->lazy_missing &= ~(UINT32_C(1) << column->lazy_bit);
+        }
+        nxi_row_track(rows[r]);
+    }
+    op->last.public.count = (int64_t)raw->row_count;
+    op->last.public.rows = raw->row_count == 0 ? NULL : rows;
+    nxi_op_finish(op);
+    return;
+
+no_memory:
+    nxi_op_fail(op, NX_ENOMEM, NULL);
+}
+
+void nxi_db_fetch_sql(nx_db *db, nxi_op *op, const nx_entity *entity, const nxi_raw *raw)
+{
+    nx_error error;
+    const nxi_table *table = nxi_db_table(db, entity);
+
+    if (table == NULL) {
+        nxi_op_failf(op, NX_ENOTMAPPED, "entity %s is not mapped by this database", entity == NULL ? "(none)" : entity->name);
+        return;
+    }
+    nxi_call *call = raw_call(db, op, raw, true, &error);
+    if (call == NULL)
+        return;
+    union { const nxi_table *constant; void *context; } held = { .constant = table };
+    call->context = held.context;
+    call->then = sql_fetched;
+    nxi_call_submit(call);
+}

@@ -1,0 +1,388 @@
+/*
+ * session - life, parts and turns of a session.
+ */
+#include "engine/session.h"
+
+#include "engine/uow.h"
+
+/* ------------------------------------------------------------------------------ life */
+
+nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_options *options)
+{
+    nx_session *s = nxi_zalloc(loop->memory, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->loop = loop;
+    s->root = outer == NULL ? s : outer->root;
+    s->outer = outer;
+    if (options != NULL)
+        s->options = *options;
+    nxi_arena_init(&s->arena, loop->memory);
+    nxi_identity_init(&s->identity, loop->memory);
+    nxi_error_reset(&s->error);
+    s->number = s->transaction_number = 1;
+    if (outer != NULL) {
+        s->level = outer->level + 1;
+        outer->inner = s;
+    }
+    s->next = loop->sessions;
+    loop->sessions = s;
+    return s;
+}
+
+static void farewell_done(nxi_request *request)
+{
+    nxi_farewell *farewell = NXI_CONTAINER(request, nxi_farewell, request);
+
+    farewell->db->calls--;
+    nxi_arena_fini(&farewell->arena);
+    nxi_release(farewell->arena.memory, farewell);
+}
+
+/* Roll back without anybody waiting for it. */
+static void part_farewell(nx_session *root, nxi_part *part)
+{
+    nxi_farewell *farewell = part->farewell;
+
+    (void)root;
+    if (part->transaction == 0 || part->db == NULL)
+        return;
+    farewell->db = part->db;
+    farewell->request.transaction = part->transaction;
+    farewell->request.end = NXI_END_ROLLBACK;
+    farewell->request.arena = &farewell->arena;
+    farewell->request.done = farewell_done;
+    farewell->request.queued_ns = nxi_core_now(part->db->loop->core);
+    part->db->calls++;
+    part->farewell = NULL;
+    part->transaction = 0;
+    nxi_pool_submit(farewell->db->pool, &farewell->request);
+}
+
+static void session_destroy(nx_session *s)
+{
+    nx_loop *loop = s->loop;
+
+    for (size_t i = 0; i < s->part_count; i++) {
+        part_farewell(s, &s->parts[i]);
+        nxi_release(loop->memory, s->parts[i].farewell);
+    }
+    nxi_release(loop->memory, s->parts);
+    nxi_queries_free(&s->queries, false);
+    nxi_identity_fini(&s->identity);
+    nxi_arena_fini(&s->arena);
+    for (nx_session **link = &loop->sessions; *link != NULL; link = &(*link)->next)
+        if (*link == s) {
+            *link = s->next;
+            break;
+        }
+    nxi_release(loop->memory, s);
+}
+
+static void refuse_waiting(nx_session *root)
+{
+    while (root->waiting_first != NULL) {
+        nxi_op *op = root->waiting_first;
+        root->waiting_first = op->next;
+        op->next = NULL;
+        op->stop = NULL;
+        nxi_op_failf(op, NX_ECLOSED, "the session was freed");
+    }
+    root->waiting_last = NULL;
+}
+
+void nxi_session_free(nx_session *s)
+{
+    if (s == NULL)
+        return;
+    if (s->inner != NULL)
+        nxi_session_free(s->inner);
+    if (s->outer != NULL && s->outer->inner == s)
+        s->outer->inner = NULL;
+    if (s->root == s) {
+        refuse_waiting(s);
+    } else if (!s->ended) {
+        /* A nested session that was not ended takes its part of the work with it, and the outer one must know. */
+        s->root->failed = s->root->failed || s->level <= (s->root->part_count > 0 ? s->root->parts[0].level : 0);
+        nxi_session_undo_nested(s);
+    }
+    s->ended = true;
+    s->doomed = true;
+    if (s->running == 0)
+        session_destroy(s);
+}
+
+void nxi_sessions_forget_db(nx_loop *loop, nx_db *db)
+{
+    for (nx_session *s = loop->sessions; s != NULL; s = s->next) {
+        for (nx_query *q = s->queries; q != NULL; q = q->next)
+            if (q->db == db && db->state != NXI_DB_BOUND)
+                q->db = NULL;
+        s->last_table = NULL;
+        for (size_t i = 0; i < s->part_count; i++) {
+            nxi_part *part = &s->parts[i];
+            if (part->db != db)
+                continue;
+            if (part->transaction != 0 && db->state == NXI_DB_BOUND) {
+                part_farewell(s, part);
+                s->failed = true;
+            } else if (part->transaction != 0) {
+                part->transaction = 0;
+                s->failed = true;
+            }
+            part->db = NULL;
+        }
+    }
+}
+
+nxi_part *nxi_session_part(nx_session *s, nx_db *db)
+{
+    nx_session *root = s->root;
+
+    for (size_t i = 0; i < root->part_count; i++)
+        if (root->parts[i].db == db) {
+            if (root->parts[i].farewell == NULL)
+                root->parts[i].farewell = nxi_zalloc(root->loop->memory, sizeof(nxi_farewell));
+            if (root->parts[i].farewell != NULL)
+                nxi_arena_init(&root->parts[i].farewell->arena, root->loop->memory);
+            return root->parts[i].farewell == NULL ? NULL : &root->parts[i];
+        }
+    if (root->part_count == root->part_capacity) {
+        size_t capacity = root->part_capacity == 0 ? 2 : root->part_capacity * 2;
+        nxi_part *parts = nxi_resize(root->loop->memory, root->parts, capacity * sizeof(*parts));
+        if (parts == NULL)
+            return NULL;
+        root->parts = parts;
+        root->part_capacity = capacity;
+    }
+    nxi_farewell *farewell = nxi_zalloc(root->loop->memory, sizeof(*farewell));
+    if (farewell == NULL)
+        return NULL;
+    nxi_arena_init(&farewell->arena, root->loop->memory);
+    root->parts[root->part_count] = (nxi_part){ .db = db, .farewell = farewell };
+    return &root->parts[root->part_count++];
+}
+
+nx_status nxi_session_check(const nx_session *s, nx_error *error)
+{
+    if (s->ended || s->root->ended)
+        return nxi_fail(error, NX_ESTATE, "the session is ended");
+    if (s->inner != NULL)
+        return nxi_fail(error, NX_ESTATE, "a nested session is in use: end it first");
+    return NX_OK;
+}
+
+/* ------------------------------------------------------------------------------ transactions */
+
+bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes)
+{
+    const nx_session_options *options = &s->root->options;
+    nxi_request *request = &call->request;
+    nxi_part *part = nxi_session_part(s, call->db);
+
+    if (part == NULL) {
+        nxi_op_fail(call->op, NX_ENOMEM, NULL);
+        return false;
+    }
+    if (writes && options->read_only) {
+        nxi_op_failf(call->op, NX_EREADONLY, "the session is read-only");
+        return false;
+    }
+    request->writes = writes;
+    if (part->transaction == 0) {
+        if (!writes && !options->serializable && !options->immediate && !options->read_only)
+            return true;
+        request->begin = options->read_only ? NXI_BEGIN_SNAPSHOT : writes || options->immediate ? NXI_BEGIN_WRITE : NXI_BEGIN_READ;
+        part->transaction = ++s->loop->last_transaction;
+        part->born = s->level;
+        part->level = s->level;
+    }
+    request->transaction = part->transaction;
+    return true;
+}
+
+void nxi_session_answered(nx_session *s, nxi_call *call)
+{
+    nxi_request *request = &call->request;
+    nx_session *root = s->root;
+
+    if (request->transaction == 0 || request->in_transaction)
+        return;
+    for (size_t i = 0; i < root->part_count; i++) {
+        nxi_part *part = &root->parts[i];
+        if (part->transaction != request->transaction)
+            continue;
+        part->transaction = 0;
+        part->level = 0;
+        /* It was lost, and with it what had been written before: going on would commit half of the work. */
+        if (request->begin == NXI_BEGIN_NONE && request->end == NXI_END_NONE) {
+            root->failed = true;
+            nxi_session_undo(root);
+        }
+    }
+}
+
+bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction)
+{
+    for (size_t i = 0; i < s->root->part_count; i++)
+        if (s->root->parts[i].transaction == transaction)
+            return true;
+    return false;
+}
+
+/* ------------------------------------------------------------------------------ turns */
+
+/* An operation that waits for its turn, or has it. */
+typedef struct pending { nxi_turn turn; nxi_op *op; size_t part; } pending;
+
+static void pump(nx_session *root);
+
+static void waiting_stop(nxi_op *op, nx_status why)
+{
+    const pending *wait = op->context;
+    nx_session *root = wait->turn.session->root;
+
+    for (nxi_op **link = &root->waiting_first, *before = NULL; *link != NULL; before = *link, link = &(*link)->next)
+        if (*link == op) {
+            *link = op->next;
+            if (root->waiting_last == op)
+                root->waiting_last = before;
+            break;
+        }
+    op->next = NULL;
+    op->stop = NULL;
+    op->context = NULL;
+    nxi_op_failf(op, why, "%s while it waited for its turn in the session", why == NX_EDEADLINE ? "the deadline passed" : "cancelled");
+}
+
+static void begin_turn(nxi_op *op, void *context)
+{
+    const pending *wait = context;
+
+    wait->turn.start(op, wait->turn.context);
+}
+
+static void savepoints_done(nxi_call *call);
+
+/* A nested session sets its savepoint before its first operation that may write. */
+static void set_savepoints(pending *wait)
+{
+    nx_session *s = wait->turn.session, *root = s->root;
+
+    while (wait->part < root->part_count) {
+        nxi_part *part = &root->parts[wait->part];
+        if (part->transaction == 0 || part->level >= s->level || part->db == NULL) {
+            wait->part++;
+            continue;
+        }
+        nxi_call *call = nxi_call_new(wait->op, part->db, 1, savepoints_done);
+        if (call == NULL) {
+            nxi_op_fail(wait->op, NX_ENOMEM, NULL);
+            nxi_session_leave(s);
+            return;
+        }
+        call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = s->level };
+        call->request.transaction = part->transaction;
+        call->context = wait;
+        nxi_call_submit(call);
+        return;
+    }
+    if (wait->turn.flush_first && nxi_session_is_dirty(s, NULL))
+        nxi_session_flush_first(s, wait->op, begin_turn, wait);
+    else
+        begin_turn(wait->op, wait);
+}
+
+static void savepoints_done(nxi_call *call)
+{
+    pending *wait = call->context;
+    nx_session *s = wait->turn.session;
+
+    nxi_session_answered(s, call);
+    if (!nxi_call_is_ok(call)) {
+        nxi_session_leave(s);
+        return;
+    }
+    s->root->parts[wait->part].level = s->level;
+    set_savepoints(wait);
+}
+
+/* Whether the operation's turn has come; then it is counted as running. */
+static bool may_start(nx_session *root, const pending *wait)
+{
+    const nx_session *s = wait->turn.session;
+
+    if (root->exclusive)
+        return false;
+    bool shared = wait->turn.shared && !(wait->turn.flush_first && nxi_session_is_dirty(s, NULL));
+    if (!shared && root->running > 0)
+        return false;
+    root->running++;
+    root->exclusive = !shared;
+    return true;
+}
+
+static void pump(nx_session *root)
+{
+    if (root->pumping)
+        return;
+    root->pumping = true;
+    while (root->waiting_first != NULL) {
+        nxi_op *op = root->waiting_first;
+        pending *wait = op->context;
+        if (!may_start(root, wait))
+            break;
+        root->waiting_first = op->next;
+        if (root->waiting_first == NULL)
+            root->waiting_last = NULL;
+        op->next = NULL;
+        op->stop = NULL;
+        op->context = NULL;
+        if (root->exclusive)
+            set_savepoints(wait);
+        else
+            begin_turn(op, wait);
+    }
+    root->pumping = false;
+    if (root->doomed && root->running == 0 && root->waiting_first == NULL)
+        session_destroy(root);
+}
+
+void nxi_session_enter(nxi_op *op, const nxi_turn *turn)
+{
+    nx_session *root = turn->session->root;
+    nx_error error;
+    pending *wait;
+
+    nx_status status = nxi_session_check(turn->session, &error);
+    if (status != NX_OK) {
+        nxi_op_fail(op, status, &error);
+        return;
+    }
+    wait = NXI_ARENA_NEW(&op->arena, pending);
+    if (wait == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    *wait = (pending){ .turn = *turn, .op = op };
+    op->context = wait;
+    op->stop = waiting_stop;
+    op->next = NULL;
+    if (root->waiting_last == NULL)
+        root->waiting_first = op;
+    else
+        root->waiting_last->next = op;
+    root->waiting_last = op;
+    pump(root);
+}
+
+void nxi_session_leave(nx_session *s)
+{
+    nx_session *root = s->root;
+
+    NX_ASSERT(root->running > 0);
+    root->running--;
+    root->exclusive = false;
+    pump(root);
+}

@@ -1,0 +1,117 @@
+/*
+ * uow_apply - a plan as steps, and what its end means for the rows.
+ */
+#include "engine/planner.h"
+
+void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps)
+{
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        nxi_batch *batch = plan->batches[i];
+        steps[i] = (nxi_step){ .kind = NXI_STEP_WRITE, .statement = batch->statement, .rows = batch->rows,
+                               .row_count = batch->row_count, .must_affect = batch->verb != NXI_BATCH_INSERT };
+        if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL)
+            continue;
+        for (size_t r = 0; r < batch->row_count; r++)
+            nxi_row_of(batch->rows[r])->flags |= NXI_ROW_KEY_MADE;
+    }
+}
+
+void nxi_plan_undo(const nxi_plan *plan)
+{
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        nxi_batch *batch = plan->batches[i];
+        if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL)
+            continue;
+        for (size_t r = 0; r < batch->row_count; r++) {
+            nxi_row_clear_key(batch->table, batch->rows[r]);
+            nxi_row_of(batch->rows[r])->flags &= (uint8_t)~NXI_ROW_KEY_MADE;
+        }
+    }
+}
+
+static void count_up_version(const nxi_column *version, void *row)
+{
+    char *member = (char *)row + version->offset;
+
+    if (version->type == NX_TYPE_i32)
+        ++*(int32_t *)(void *)member;
+    else
+        ++*(int64_t *)(void *)member;
+}
+
+static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
+{
+    nxi_row *header = nxi_row_of(row);
+    bool tracked = (header->flags & NXI_ROW_TRACKED) != 0;
+
+    if (batch->verb == NXI_BATCH_DELETE) {
+        if (s != NULL)
+            nxi_identity_remove(&s->root->identity, row);
+        header->state = NXI_ROW_GONE;
+        header->spare = s != NULL ? s->root->number : 0;
+        return;
+    }
+    if (batch->verb == NXI_BATCH_UPDATE && batch->table->version != NULL)
+        count_up_version(batch->table->version, row);
+    if (batch->verb == NXI_BATCH_INSERT) {
+        header->flags |= NXI_ROW_WAS_NEW;
+        header->spare = s != NULL ? s->root->number : 0;
+    }
+    if (header->state != NXI_ROW_EXPIRED)
+        header->state = NXI_ROW_STORED;
+    if (tracked)
+        nxi_row_track(row);
+}
+
+/* New rows that are stored now leave the list of new ones, in one go where all do. */
+static void move_new_rows(nx_session *root)
+{
+    nxi_row *kept_first = NULL, *kept_last = NULL, *done_first = NULL, *done_last = NULL;
+
+    for (nxi_row *row = root->new_first, *next; row != NULL; row = next) {
+        next = row->next;
+        row->next = NULL;
+        nxi_row **first = row->state == NXI_ROW_NEW ? &kept_first : &done_first;
+        nxi_row **last = row->state == NXI_ROW_NEW ? &kept_last : &done_last;
+        if (*first == NULL)
+            *first = row;
+        else
+            (*last)->next = row;
+        *last = row;
+    }
+    root->new_first = kept_first;
+    root->new_last = kept_last;
+    nxi_identity_append(&root->identity, done_first, done_last);
+}
+
+void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
+{
+    bool inserted = false;
+
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        nxi_batch *batch = plan->batches[i];
+        if (over && batch->verb == NXI_BATCH_INSERT)
+            continue;
+        inserted = inserted || batch->verb == NXI_BATCH_INSERT;
+        for (size_t r = 0; r < batch->row_count; r++)
+            apply_row(batch, batch->rows[r], s);
+    }
+    if (inserted && s != NULL)
+        move_new_rows(s->root);
+}
+
+bool nxi_session_is_dirty(const nx_session *s, const nx_db *db)
+{
+    const nx_session *root = s->root;
+
+    for (const nxi_row *row = root->new_first; row != NULL; row = row->next)
+        if (db == NULL || row->table->db == db)
+            return true;
+    for (const nxi_row *row = root->identity.first; row != NULL; row = row->next) {
+        if (db != NULL && row->table->db != db)
+            continue;
+        if (row->state == NXI_ROW_DELETING || (nxi_row_is_written(row) && !nxi_row_is_same(row)))
+            return true;
+    }
+    return false;
+}
