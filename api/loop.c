@@ -28,6 +28,8 @@ void nx_loop_close(nx_loop *loop)
         nxi_session_free(loop->sessions->root);
     nxi_ops_abort(loop, NULL);
     nxi_queries_free(&loop->queries, true);
+    nxi_ops_release_all(loop);
+    nxi_queries_fini(loop);
     nxi_loop_free(loop);
 }
 

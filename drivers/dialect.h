@@ -19,6 +19,7 @@ typedef struct nxi_dialect {
     const char *limit_none;          /* text after LIMIT when there is an offset but no limit; NULL: OFFSET may stand alone */
     bool on_conflict;                /* ON CONFLICT (...) DO ...; false: ON DUPLICATE KEY UPDATE / INSERT IGNORE */
     bool inline_foreign_keys;        /* constraints can only be made in CREATE TABLE */
+    bool nulls_first;                /* ascending order puts NULLs first by itself; false: ORDER BY says it */
 
     /* Type of a column in CREATE TABLE, e.g. "VARCHAR(200)". */
     void (*column_type)(const nxi_column *column, nxi_buf *sql);

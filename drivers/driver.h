@@ -152,6 +152,12 @@ typedef struct nxi_wire {
     nx_status (*decode)(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
     /* Nothing expected, no transaction open, nothing half read: may be given to somebody else. */
     bool (*is_idle)(const void *state);
+    /*
+     * Give up a request whose answer is still expected: `tombstone` (failed already, no steps, no arena) takes its place in the queue, the
+     * answer is consumed and dropped, and then the tombstone is passed on as finished. The request is the engine's again. May be NULL: then the
+     * connection is closed instead.
+     */
+    void (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
     /* Ask the server, by a connection of its own, to stop what runs; blocking, on an opener thread. May be NULL. */
     void (*interrupt)(void *state);
 } nxi_wire;

@@ -127,6 +127,7 @@ nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities)
     nxi_map_init(&db->rows, loop->memory);
     nxi_trace_init(&db->trace, loop->memory);
     nxi_stats_init(&db->stats, loop->memory);
+    nxi_stats_watch(&db->stats, &db->statements);
     for (size_t i = 0; entities != NULL && entities[i] != NULL; i++)
         if (nxi_db_register(db, entities[i]) != NX_OK) {
             nxi_db_free(db);

@@ -27,6 +27,7 @@ nxi_io *nxi_core_io(const nxi_core *core);
 NX_MUST_CHECK nx_status nxi_core_turn(nxi_core *core, int64_t wait_ns);
 int64_t nxi_core_now(nxi_core *core); /* nanoseconds; the io's clock, read at most once per turn unless spinning */
 void nxi_core_wake(nxi_core *core);   /* any thread */
+uint64_t nxi_core_wakes(const nxi_core *core); /* calls of it so far */
 int nxi_core_fd(nxi_core *core);
 uint64_t nxi_core_turns(const nxi_core *core);
 uint64_t nxi_core_enters(const nxi_core *core); /* workers' included */

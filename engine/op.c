@@ -45,24 +45,26 @@ nx_status nxi_loop_new(const nx_loop_options *options, nxi_io *io, nx_loop **ret
     return NX_OK;
 }
 
-void nxi_loop_free(nx_loop *loop)
+void nxi_ops_release_all(nx_loop *loop)
 {
-    nxi_memory *memory = loop->memory;
-
     while (loop->first != NULL) {
         nxi_completion *completion = loop->first;
         nxi_completion_take(loop, completion);
         nxi_completion_seen(loop, completion);
     }
-    nxi_ops_release_awaited(loop, NULL);
+    for (uint32_t i = 0; i < loop->op_count; i++)
+        if (loop->ops[i]->used && loop->ops[i]->last.state == NXI_COMPLETION_HELD)
+            nxi_completion_seen(loop, &loop->ops[i]->last); /* a user never gave it back */
+}
+
+void nxi_loop_free(nx_loop *loop)
+{
+    nxi_memory *memory = loop->memory;
+
     for (uint32_t i = 0; i < loop->op_count; i++) {
-        nxi_op *op = loop->ops[i];
-        /* Held by a user who never gave it back. */
-        if (op->used && op->release != NULL)
-            op->release(op);
-        nxi_timer_clear(loop->core, &op->deadline);
-        nxi_arena_fini(&op->arena);
-        nxi_release(memory, op);
+        NX_ASSERT(!loop->ops[i]->used);
+        nxi_arena_fini(&loop->ops[i]->arena);
+        nxi_release(memory, loop->ops[i]);
     }
     while (loop->free_completions != NULL) {
         nxi_completion *next = loop->free_completions->next;

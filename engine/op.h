@@ -81,6 +81,8 @@ nx_loop *nxi_loops_of_thread(void);
 
 /* io NULL: io_uring; tests pass a double. */
 NX_MUST_CHECK nx_status nxi_loop_new(const nx_loop_options *options, nxi_io *io, nx_loop **ret_loop, nx_error *error);
+/* Every completion is given back, whoever holds it. */
+void nxi_ops_release_all(nx_loop *loop);
 /* Ops, completions and memory; everything else must be gone. */
 void nxi_loop_free(nx_loop *loop);
 

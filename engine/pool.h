@@ -18,7 +18,10 @@ typedef struct nxi_pool nxi_pool;
 /* Called on the loop's thread from a turn. error is NULL when status is NX_OK, and valid during the call. */
 typedef void (*nxi_pool_done)(void *context, nx_status status, const nx_error *error);
 
-/* Options and their strings are copied. opened is called once unless this fails at once (NX_ENOMEM, or the driver refuses the options). A failed open still needs nxi_pool_free. */
+/*
+ * Options and their strings are copied. opened is called once unless this fails at once (NX_ENOMEM, or the driver refuses the
+ * options). A failed open still needs nxi_pool_free.
+ */
 NX_MUST_CHECK nx_status nxi_pool_open(nxi_core *core, const nxi_driver *driver, const nx_bind_options *options,
                                       nxi_pool_done opened, void *context, nxi_pool **ret_pool, nx_error *error);
 const nx_bind_options *nxi_pool_options(const nxi_pool *pool);
@@ -33,7 +36,10 @@ void nxi_pool_close(nxi_pool *pool, nxi_pool_done closed, void *context);
 /* At once, waiting for threads: whatever is left is finished with NX_ECLOSED (done is called from here). NULL is allowed. */
 void nxi_pool_free(nxi_pool *pool);
 
-typedef struct nxi_pool_counters { size_t lanes, submitted, waiting; uint64_t group_commits, grouped_sessions; } nxi_pool_counters;
+typedef struct nxi_pool_counters {
+    size_t lanes, submitted, waiting;
+    uint64_t group_commits, grouped_sessions;
+} nxi_pool_counters;
 nxi_pool_counters nxi_pool_count(const nxi_pool *pool);
 
 #endif

@@ -105,6 +105,15 @@ void nxi_queries_free(nx_query **list, bool forget_db)
     }
 }
 
+void nxi_queries_fini(nx_loop *loop)
+{
+    while (loop->free_queries != NULL) {
+        nx_query *next = loop->free_queries->next;
+        nxi_release(loop->memory, loop->free_queries);
+        loop->free_queries = next;
+    }
+}
+
 void nxi_query_mistake(nx_query *q, const nx_error *error)
 {
     static const nx_error no_memory = { .status = NX_ENOMEM, .row = -1, .message = "no memory for a query" };

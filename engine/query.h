@@ -35,6 +35,9 @@ void nxi_query_unref(nx_query *q);
 /* Their session or database (forget_db) goes away: drop what the maker holds, for all of a list. */
 void nxi_queries_free(nx_query **list, bool forget_db);
 
+/* The structs that are kept for reuse; when no operation holds one any more. */
+void nxi_queries_fini(nx_loop *loop);
+
 /* What a terminal asks for. */
 typedef struct nxi_ask {
     nxi_verb verb;

@@ -40,6 +40,7 @@ struct nxi_column {
     bool nullable, is_key, lazy, is_volatile, is_version, autostrip;
     uint8_t lazy_bit;                /* in nxi_row.lazy_missing */
     bool has_min, has_max;
+    uint16_t checks;                 /* what nxi_row_prepare looks at; private to prepare.c */
     nx_value min, max;
 };
 
@@ -63,6 +64,8 @@ struct nxi_table {
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
+    const uint16_t *checked;         /* indexes of the columns with any checks; private to prepare.c */
+    size_t checked_count;
 };
 
 typedef enum nxi_row_state {

@@ -28,19 +28,25 @@ typedef struct nxi_statement {
     void *stats;                     /* of the engine */
 } nxi_statement;
 
+enum { NXI_RAW_TEXTS_MAX = 1024, NXI_RAW_TEXT_BYTES_MAX = 65536 /* longer ones are not interned */ };
+
 typedef struct nxi_statements {
     nxi_arena arena;
     nxi_map map;
     uint32_t last_id;
+    uint32_t raw_count;              /* raw texts among them */
     nxi_statement **list;            /* by id - 1 */
     size_t list_capacity;
+    /* Makes statement->stats of every new statement; NULL: none. Returns NULL when there is no memory. */
+    void *(*stats_new)(void *context, const nxi_statement *statement);
+    void *stats_context;
 } nxi_statements;
 
 void nxi_statements_init(nxi_statements *statements, nxi_memory *memory);
 void nxi_statements_fini(nxi_statements *statements);
 /* NULL: that shape is not there yet. */
 nxi_statement *nxi_statements_find(const nxi_statements *statements, const void *shape, size_t shape_size);
-/* Copies shape, sql and the arrays that *prototype points to; sets id. NULL: out of memory. */
+/* Copies shape, sql and the arrays that *prototype points to; sets id and stats. NULL: out of memory, nothing changed. */
 nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size, const nxi_statement *prototype);
 
 #endif

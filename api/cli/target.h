@@ -1,0 +1,38 @@
+/*
+ * target - the database that is loaded into, and what its table looks like.
+ */
+#ifndef NEXTORM_CLI_TARGET_H
+#define NEXTORM_CLI_TARGET_H
+
+#include "api/cli/options.h"
+
+typedef struct target_column {
+    char *name;
+    nx_type type;
+    unsigned key_part; /* 1-based place in the primary key; 0: not in it */
+    bool is_integer_key_type; /* declared exactly INTEGER: alone in the key, SQLite numbers it */
+} target_column;
+
+typedef struct target {
+    nx_loop *loop;
+    nx_db *db;
+    const char *path;
+    target_column *columns; /* of the existing table */
+    size_t column_count;    /* 0: there is no such table */
+} target;
+
+/* Open the database and look at the table. False: a message was printed; target_close is due in any case. */
+bool target_open(target *self, const ingest_options *options);
+/* Map the entity; its table is created when it does not exist. False: a message was printed. */
+bool target_map(target *self, const nx_entity *entity);
+void target_close(target *self);
+
+/* NULL: none of that name. */
+const target_column *target_find(const target *self, nx_text name);
+/* The type that a declared column type stands for. */
+nx_type target_type(nx_text declared);
+
+/* Wait for an operation. False: a message was printed that begins with `doing`. */
+bool target_wait(target *self, nx_op op, const char *doing);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * driver - how a request fails.
+ */
+#include "drivers/driver.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Shared by all requests that fail for want of memory; never written. */
+static nx_error out_of_memory = { .status = NX_ENOMEM, .row = -1, .retryable = false, .sqlstate = "53200", .message = "out of memory" };
+
+nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...)
+{
+    char message[NX_ERROR_MESSAGE_SIZE * 2]; /* longer than the field: nxi_fail cuts it at a character */
+    nx_error *error = NULL;
+    va_list arguments;
+
+    NX_ASSERT(status != NX_OK);
+    if (request->status != NX_OK)
+        return request->status;
+    request->failed_step = step;
+    if (status != NX_ENOMEM)
+        error = nxi_arena_get(request->arena, sizeof(*error), 16);
+    if (error == NULL) {
+        request->status = NX_ENOMEM;
+        request->error = &out_of_memory;
+        return NX_ENOMEM;
+    }
+    va_start(arguments, format);
+    (void)vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    request->status = nxi_fail(error, status, "%s", message);
+    request->error = error;
+    return status;
+}
+
+bool nxi_request_error_is_own(const nxi_request *request)
+{
+    return request->error != NULL && request->error != &out_of_memory;
+}

@@ -1,0 +1,483 @@
+/*
+ * group_commit - in which order, and in which transactions, the writer runs what waits.
+ *
+ * Design notes. One round:
+ *
+ *   a transaction is open ......... its requests at once, everybody else waits for its end
+ *   none is open .................. 1. single transactions that a group could not carry
+ *                                   2. the group: all waiting whole transactions between one BEGIN IMMEDIATE and one COMMIT
+ *                                   3. what must run outside of transactions (VACUUM, PRAGMA ...)
+ *                                   4. reads
+ *                                   5. the first request that opens a transaction for longer
+ *
+ * Each member of a group runs inside a savepoint: its failure undoes that one alone. Two things reach the whole group:
+ * SQLite itself rolls back (disk full, a trigger's RAISE(ROLLBACK), an interrupted statement), or COMMIT is refused by a deferred
+ * foreign key. Then the members that had not failed run again, each as a single transaction, so that everybody gets
+ * the answer that he would have got alone. Nothing is acknowledged before its COMMIT.
+ *
+ * A foreign process that holds the lock: nothing sleeps on it with requests in hand; they wait in their queues
+ * with a time to try again, and each gives up at the end of its own patience.
+ */
+#include "drivers/sqlite/sqlite.h"
+
+#include <time.h>
+
+enum {
+    GROUP_MAX = 256,
+    GROUP_ROWS_MAX = 20000,      /* rows of one group: who joins a large write waits for all of it */
+    COMMIT_PAUSE_NS = 1000000,
+    CHECKPOINT_PAGES = 10000,    /* of the log: moved into the file even while there is work */
+    CHECKPOINT_IDLE_PAGES = 1000,
+    CHECKPOINT_IDLE_NS = 50000000,
+    CHECKPOINT_LARGE_PAGES = 16384 /* the log is cut, too */
+};
+
+/* ------------------------------------------------------------------------------ beginnings and ends */
+
+static void end_waiting_for_lock(nxi_sq_worker *worker)
+{
+    worker->retry_ns = 0;
+    worker->backoff_ns = 0;
+}
+
+/* COMMIT cannot meet a lock in WAL mode; in a database that somebody switched to another mode a reader may hold it up shortly. */
+static int commit(nxi_sq_worker *worker, int64_t until_ns)
+{
+    int code = nxi_sq_do(&worker->main, NXI_SQ_COMMIT);
+
+    while ((code & 0xff) == SQLITE_BUSY && nxi_clock_ns() < until_ns && !nxi_port_is_stopping(worker->port)) {
+        nanosleep(&(struct timespec){ .tv_nsec = COMMIT_PAUSE_NS }, NULL);
+        code = nxi_sq_do(&worker->main, NXI_SQ_COMMIT);
+    }
+    return code;
+}
+
+/* BEGIN for a request. False: it was given back, or waits for a lock (retry_ns is set). */
+static bool begin(nxi_sq_worker *worker, nxi_request *request, nxi_sq_own own, nxi_sq_class class)
+{
+    int code;
+
+    if (nxi_sq_is_stopped(request, 0, request->deadline_ns == 0 ? 0 : nxi_clock_ns())) {
+        nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
+        return false;
+    }
+    code = nxi_sq_do(&worker->main, own);
+    if (code == SQLITE_OK) {
+        end_waiting_for_lock(worker);
+        return true;
+    }
+    (void)nxi_sq_fail(&worker->main, request, 0, code);
+    if (!nxi_sq_try_later(worker, request, class))
+        nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
+    return false;
+}
+
+/* A whole transaction on its own. */
+static void run_single(nxi_sq_worker *worker, nxi_request *request)
+{
+    nxi_sq_connection *connection = &worker->main;
+    nx_outcome outcome = NX_OUTCOME_ROLLED_BACK;
+    int code;
+
+    if (!begin(worker, request, NXI_SQ_BEGIN_IMMEDIATE, NXI_SQ_CLASS_SINGLE))
+        return;
+    if (nxi_sq_run(worker, connection, request) == NX_OK) {
+        code = commit(worker, nxi_sq_patience_ns(worker, request));
+        if (code == SQLITE_OK)
+            outcome = NX_OUTCOME_COMMITTED;
+        else
+            (void)nxi_sq_fail(connection, request, request->step_count, code);
+    }
+    nxi_sq_rollback(connection);
+    nxi_sq_cursors_end(worker, request->transaction);
+    nxi_sq_finish(worker, request, outcome, false);
+}
+
+static bool run_singles(nxi_sq_worker *worker)
+{
+    nxi_sq_queue *queue = &worker->waiting[NXI_SQ_CLASS_SINGLE];
+    bool some = false;
+
+    while (worker->retry_ns == 0 && queue->first != NULL) {
+        run_single(worker, nxi_sq_queue_take(queue));
+        some |= worker->retry_ns == 0;
+    }
+    return some;
+}
+
+/* ------------------------------------------------------------------------------ the group */
+
+/* Everyone gets another try, alone. */
+static void scatter(nxi_sq_worker *worker, nxi_sq_queue *members)
+{
+    for (nxi_request *request; (request = nxi_sq_queue_take(members)) != NULL;) {
+        nxi_sq_forget(request);
+        nxi_sq_queue_put(&worker->waiting[NXI_SQ_CLASS_SINGLE], request);
+    }
+}
+
+static size_t rows_of(const nxi_request *request)
+{
+    size_t rows = 0;
+
+    for (size_t i = 0; i < request->step_count; i++)
+        rows += request->steps[i].kind == NXI_STEP_WRITE ? request->steps[i].row_count : 1;
+    return rows;
+}
+
+/* Run one member inside its savepoint. False: it failed and was given back. */
+static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
+{
+    nxi_sq_connection *connection = &worker->main;
+    int code = alone ? SQLITE_OK : nxi_sq_do(connection, NXI_SQ_GROUP_SAVE);
+
+    if (code != SQLITE_OK)
+        (void)nxi_sq_fail(connection, request, 0, code);
+    else if (nxi_sq_run(worker, connection, request) == NX_OK && !alone) {
+        code = nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE);
+        if (code != SQLITE_OK)
+            (void)nxi_sq_fail(connection, request, request->step_count, code);
+    }
+    nxi_sq_cursors_end(worker, request->transaction);
+    if (request->status == NX_OK)
+        return true;
+    /* A savepoint that cannot be undone must not be committed with the rest. */
+    if (alone || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
+        nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK)
+        nxi_sq_rollback(connection);
+    nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
+    return false;
+}
+
+/* COMMIT and give the members back. */
+static void commit_group(nxi_sq_worker *worker, nxi_sq_queue *members)
+{
+    nxi_sq_connection *connection = &worker->main;
+    nx_error error;
+    int code;
+
+    if (members->first == NULL) {
+        nxi_sq_rollback(connection);
+        return;
+    }
+    code = commit(worker, nxi_sq_patience_ns(worker, members->first));
+    if (code != SQLITE_OK) {
+        (void)nxi_sq_describe(connection, code, NULL, &error); /* before ROLLBACK replaces the message */
+        nxi_sq_rollback(connection);
+        if ((code & 0xff) == SQLITE_CONSTRAINT && members->count > 1) {
+            scatter(worker, members);
+            return;
+        }
+    }
+    for (nxi_request *request; (request = nxi_sq_queue_take(members)) != NULL;) {
+        if (code != SQLITE_OK)
+            (void)nxi_sq_fail_with(request, request->step_count, &error);
+        request->done_ns = 0; /* it was not done when its steps were */
+        nxi_sq_finish(worker, request, code == SQLITE_OK ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK, false);
+    }
+}
+
+/* More sessions may come and share the commit. */
+static bool is_gathering(nxi_sq_worker *worker)
+{
+    size_t count = worker->waiting[NXI_SQ_CLASS_GROUP].count;
+
+    if (worker->settings.gather_ns == 0 || count >= GROUP_MAX)
+        return false;
+    if (worker->gather_until_ns == 0)
+        worker->gather_until_ns = nxi_clock_ns() + worker->settings.gather_ns;
+    return nxi_clock_ns() < worker->gather_until_ns;
+}
+
+static bool run_group(nxi_sq_worker *worker)
+{
+    nxi_sq_queue *queue = &worker->waiting[NXI_SQ_CLASS_GROUP], members = { 0 };
+    nxi_request *request;
+    size_t rows = 0;
+    bool alone;
+
+    if (queue->first == NULL || is_gathering(worker))
+        return false;
+    worker->gather_until_ns = 0;
+    request = nxi_sq_queue_take(queue);
+    alone = queue->first == NULL;
+    /* Who is first tries the lock for all. */
+    if (!begin(worker, request, NXI_SQ_BEGIN_IMMEDIATE, NXI_SQ_CLASS_GROUP))
+        return worker->retry_ns == 0;
+    for (size_t count = 1; request != NULL; count++) {
+        rows += rows_of(request);
+        if (run_member(worker, request, alone))
+            nxi_sq_queue_put(&members, request);
+        if (!nxi_sq_in_transaction(&worker->main)) {
+            scatter(worker, &members);
+            return true;
+        }
+        request = count < GROUP_MAX && rows < GROUP_ROWS_MAX ? nxi_sq_queue_take(queue) : NULL;
+    }
+    commit_group(worker, &members);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------ longer transactions */
+
+static void end_transaction(nxi_sq_worker *worker, nxi_request *request)
+{
+    nxi_sq_cursors_end(worker, request->transaction);
+    nxi_sq_rollback(&worker->main);
+    worker->transaction = 0;
+}
+
+/* The connection is in the transaction of this request. */
+static void run_in_transaction(nxi_sq_worker *worker, nxi_request *request)
+{
+    nxi_sq_connection *connection = &worker->main;
+    nx_outcome outcome = NX_OUTCOME_NONE;
+    bool open;
+    int code;
+
+    (void)nxi_sq_run(worker, connection, request);
+    /* A transaction that only read so far met a foreign lock at its first write: nothing was written, it can run again. */
+    if (request->status == NX_EBUSY && request->begin != NXI_BEGIN_WRITE && nxi_sq_in_transaction(connection) &&
+        nxi_sq_try_later(worker, request, NXI_SQ_CLASS_CONTINUED))
+        return;
+    open = nxi_sq_in_transaction(connection);
+    if (!open && request->status == NX_OK)
+        (void)nxi_request_fail(request, request->step_count, NX_EABORTED, "the transaction was rolled back by the database");
+    if (open && request->end == NXI_END_COMMIT && request->status == NX_OK) {
+        nxi_sq_cursors_end(worker, request->transaction);
+        code = commit(worker, nxi_sq_patience_ns(worker, request));
+        if (code == SQLITE_OK)
+            outcome = NX_OUTCOME_COMMITTED;
+        else
+            (void)nxi_sq_fail(connection, request, request->step_count, code);
+        open = false;
+        request->done_ns = 0;
+    }
+    /* Its snapshot is out of date: it can never write. */
+    if (request->end != NXI_END_NONE || request->status == NX_ESERIALIZATION)
+        open = false;
+    if (!open) {
+        end_transaction(worker, request);
+        outcome = outcome == NX_OUTCOME_COMMITTED ? outcome : NX_OUTCOME_ROLLED_BACK;
+    }
+    nxi_sq_finish(worker, request, outcome, open);
+}
+
+static bool open_next(nxi_sq_worker *worker)
+{
+    nxi_request *request = nxi_sq_queue_take(&worker->waiting[NXI_SQ_CLASS_OPENER]);
+
+    if (request == NULL)
+        return false;
+    if (!begin(worker, request, request->begin == NXI_BEGIN_WRITE ? NXI_SQ_BEGIN_IMMEDIATE : NXI_SQ_BEGIN, NXI_SQ_CLASS_OPENER))
+        return worker->retry_ns == 0;
+    worker->transaction = request->transaction;
+    run_in_transaction(worker, request);
+    return true;
+}
+
+static bool is_about_to_open(const nxi_sq_worker *worker, uint64_t transaction)
+{
+    for (const nxi_request *at = worker->waiting[NXI_SQ_CLASS_OPENER].first; at != NULL; at = at->next) {
+        if (at->transaction == transaction)
+            return true;
+    }
+    return false;
+}
+
+/* Requests of the open transaction run; those of one that is no more fail, whatever it was that ended it. */
+static bool run_continued(nxi_sq_worker *worker)
+{
+    nxi_sq_queue waiting = worker->waiting[NXI_SQ_CLASS_CONTINUED];
+    bool some = false;
+
+    worker->waiting[NXI_SQ_CLASS_CONTINUED] = (nxi_sq_queue){ 0 };
+    for (nxi_request *request; (request = nxi_sq_queue_take(&waiting)) != NULL;) {
+        bool ours = request->transaction == worker->transaction;
+        if ((ours && worker->retry_ns != 0 && request->end != NXI_END_ROLLBACK) || (!ours && is_about_to_open(worker, request->transaction))) {
+            nxi_sq_queue_put(&worker->waiting[NXI_SQ_CLASS_CONTINUED], request);
+            continue;
+        }
+        some = true;
+        if (ours) {
+            run_in_transaction(worker, request);
+            continue;
+        }
+        if (request->end != NXI_END_ROLLBACK)
+            (void)nxi_request_fail(request, 0, NX_EABORTED, "the transaction was rolled back before: nothing of it remains");
+        nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
+    }
+    return some;
+}
+
+/* ------------------------------------------------------------------------------ the rest */
+
+/* VACUUM and the like. */
+static bool run_alone(nxi_sq_worker *worker)
+{
+    nxi_sq_queue *queue = &worker->waiting[NXI_SQ_CLASS_ALONE];
+    bool some = false;
+
+    while (worker->retry_ns == 0 && queue->first != NULL) {
+        nxi_request *request = nxi_sq_queue_take(queue);
+        (void)nxi_sq_run(worker, &worker->main, request);
+        nxi_sq_rollback(&worker->main);
+        if (request->status == NX_EBUSY && nxi_sq_try_later(worker, request, NXI_SQ_CLASS_ALONE))
+            break;
+        nxi_sq_finish(worker, request, request->status == NX_OK ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK, false);
+        some = true;
+    }
+    return some;
+}
+
+static bool run_cursors(nxi_sq_worker *worker)
+{
+    nxi_sq_queue *queue = &worker->waiting[NXI_SQ_CLASS_CURSOR];
+    bool some = queue->first != NULL;
+
+    while (queue->first != NULL) {
+        nxi_request *request = nxi_sq_queue_take(queue);
+        (void)nxi_sq_run(worker, &worker->main, request);
+        nxi_sq_finish(worker, request, NX_OUTCOME_NONE, false);
+    }
+    return some;
+}
+
+static void give_up(nxi_sq_worker *worker, nxi_request *request, int64_t now)
+{
+    int stop = atomic_load_explicit(&request->stop, memory_order_relaxed);
+    long long waited_ms = (long long)(now - request->queued_ns) / 1000000;
+
+    if (stop != NX_OK && stop != NX_EDEADLINE)
+        (void)nxi_request_fail(request, 0, (nx_status)stop, "the operation was cancelled while it waited for the writer");
+    else if (worker->retry_ns != 0)
+        (void)nxi_request_fail(request, 0, NX_EBUSY, "database \"%s\" is busy: another process or connection holds its lock (waited %lld ms)",
+                               worker->settings.path, waited_ms);
+    else
+        (void)nxi_request_fail(request, 0, NX_EBUSY, "database \"%s\" is busy: a session that has written and is still open holds the writer (waited %lld ms)",
+                               worker->settings.path, waited_ms);
+    if (request->status == NX_EBUSY && nxi_request_error_is_own(request)) {
+        request->error->retryable = true;
+        memcpy(request->error->sqlstate, "55P03", sizeof(request->error->sqlstate));
+    }
+}
+
+/* Requests that wait for a lock or a session, and whose time is over. */
+static void drop_late(nxi_sq_worker *worker)
+{
+    int64_t now = nxi_clock_ns();
+
+    for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
+        nxi_sq_queue waiting = worker->waiting[i];
+        worker->waiting[i] = (nxi_sq_queue){ 0 };
+        for (nxi_request *request; (request = nxi_sq_queue_take(&waiting)) != NULL;) {
+            if (request->end == NXI_END_ROLLBACK || (atomic_load_explicit(&request->stop, memory_order_relaxed) == NX_OK &&
+                                                     now < nxi_sq_patience_ns(worker, request))) {
+                nxi_sq_queue_put(&worker->waiting[i], request);
+                continue;
+            }
+            give_up(worker, request, now);
+            /* A request of the open transaction leaves it open. */
+            bool open = i == NXI_SQ_CLASS_CONTINUED && request->transaction == worker->transaction;
+            if (open && request->end == NXI_END_COMMIT) {
+                end_transaction(worker, request);
+                open = false;
+            }
+            nxi_sq_finish(worker, request, open || i == NXI_SQ_CLASS_READ ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, open);
+        }
+    }
+}
+
+/* True: something moved, so that another round may find more to do. */
+static bool run_round(nxi_sq_worker *worker)
+{
+    bool some = run_cursors(worker);
+
+    if (worker->retry_ns != 0 && nxi_clock_ns() >= worker->retry_ns)
+        worker->retry_ns = 0;
+    some |= run_continued(worker);
+    if (worker->transaction != 0)
+        return some;
+    some |= run_singles(worker);
+    if (worker->retry_ns == 0)
+        some |= run_group(worker);
+    some |= run_alone(worker);
+    some |= nxi_sq_serve_reads(worker);
+    if (worker->retry_ns == 0)
+        some |= open_next(worker);
+    return some;
+}
+
+/* ------------------------------------------------------------------------------ the log */
+
+/*
+ * Move the log into the file. Here and not inside COMMIT, so that answers do not wait for it; a reader that is in the way leaves the rest
+ * for the next time.
+ */
+static void checkpoint(nxi_sq_worker *worker, bool idle)
+{
+    nxi_sq_connection *connection = &worker->main;
+    int pages = connection->wal_pages;
+
+    worker->checkpoint_ns = 0;
+    if (worker->checkpoint_pages == 0 || pages < worker->checkpoint_pages - CHECKPOINT_PAGES)
+        worker->checkpoint_pages = CHECKPOINT_PAGES;
+    if (worker->transaction != 0 || pages < CHECKPOINT_IDLE_PAGES)
+        return;
+    if (!idle && pages < worker->checkpoint_pages) {
+        worker->checkpoint_ns = nxi_clock_ns() + CHECKPOINT_IDLE_NS;
+        return;
+    }
+    (void)sqlite3_wal_checkpoint_v2(connection->db, "main", idle && pages >= CHECKPOINT_LARGE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
+                                    NULL, NULL);
+    worker->checkpoint_pages = pages + CHECKPOINT_PAGES;
+    connection->wal_pages = 0; /* until the next commit tells */
+}
+
+/* ------------------------------------------------------------------------------ serving */
+
+static void accept_batch(nxi_sq_worker *worker, nxi_request *batch)
+{
+    for (nxi_request *next; batch != NULL; batch = next) {
+        next = batch->next;
+        batch->taken_ns = 0;
+        nxi_sq_queue_put(&worker->waiting[nxi_sq_classify(batch)], batch);
+    }
+}
+
+void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch)
+{
+    bool idle = batch == NULL && worker->checkpoint_ns != 0 && nxi_clock_ns() >= worker->checkpoint_ns;
+    bool again = true;
+
+    while (again && !nxi_port_is_stopping(worker->port)) {
+        accept_batch(worker, batch);
+        again = run_round(worker);
+        batch = nxi_port_take(worker->port);
+        again |= batch != NULL;
+    }
+    accept_batch(worker, batch);
+    if (worker->transaction != 0 || worker->retry_ns != 0)
+        drop_late(worker);
+    if (!worker->settings.memory)
+        checkpoint(worker, idle);
+}
+
+int64_t nxi_sq_writer_wake_at(const nxi_sq_worker *worker)
+{
+    int64_t wake_ns = worker->checkpoint_ns != 0 ? worker->checkpoint_ns : INT64_MAX;
+
+    for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
+        if (worker->waiting[i].first == NULL)
+            continue;
+        if (worker->retry_ns != 0 && worker->retry_ns < wake_ns)
+            wake_ns = worker->retry_ns;
+        if (i == NXI_SQ_CLASS_GROUP && worker->gather_until_ns != 0 && worker->gather_until_ns < wake_ns)
+            wake_ns = worker->gather_until_ns;
+        for (const nxi_request *at = worker->waiting[i].first; at != NULL && (worker->retry_ns != 0 || worker->transaction != 0); at = at->next) {
+            int64_t patience_ns = at->end == NXI_END_ROLLBACK ? INT64_MAX : nxi_sq_patience_ns(worker, at);
+            wake_ns = patience_ns < wake_ns ? patience_ns : wake_ns;
+        }
+    }
+    return wake_ns;
+}

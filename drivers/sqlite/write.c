@@ -1,0 +1,160 @@
+/*
+ * write - a row-bound statement, once for each row of a step.
+ */
+#include "drivers/sqlite/sqlite.h"
+
+enum { LOOK_EVERY = 64 /* rows, for stop and deadline */ };
+
+typedef struct writer {
+    nxi_sq_connection *connection;
+    nxi_request *request;
+    nxi_step *s;
+    size_t step;
+    sqlite3_stmt *stmt;
+    size_t reject_capacity;
+    bool is_written; /* the row that failed is in the database all the same */
+} writer;
+
+/* The number that the database gave the row, into the row. */
+static nx_status set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
+{
+    char *member = (char *)row + column->offset;
+
+    if ((column->type == NX_TYPE_i16 && key > INT16_MAX) || (column->type == NX_TYPE_i32 && key > INT32_MAX) ||
+        (column->type == NX_TYPE_u32 && key > UINT32_MAX))
+        return nxi_sq_column_error(column, error, NX_ERANGE, "the database gave the row the key %lld, out of the range of %s", (long long)key, nx_type_name(column->type));
+    if (NXI_LIKELY(column->type == NX_TYPE_i64))
+        *(int64_t *)(void *)member = key;
+    else if (column->type == NX_TYPE_i16)
+        *(int16_t *)(void *)member = (int16_t)key;
+    else if (column->type == NX_TYPE_i32)
+        *(int32_t *)(void *)member = (int32_t)key;
+    else
+        *(uint32_t *)(void *)member = (uint32_t)key;
+    return NX_OK;
+}
+
+static nx_status affected_nothing(writer *w, nx_error *error)
+{
+    const nxi_table *table = w->s->statement->table;
+
+    if (!w->s->must_affect) {
+        w->s->ignored++;
+        return NX_OK;
+    }
+    nxi_fail(error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else", table == NULL ? "?" : table->name);
+    nxi_error_name(error->table, table == NULL ? "" : table->name);
+    error->retryable = true;
+    return NX_EOPTIMISTIC;
+}
+
+/* Bind, step, reset. */
+static nx_status write_row(writer *w, size_t index, nx_error *error)
+{
+    const nxi_statement *statement = w->s->statement;
+    sqlite3 *db = w->connection->db;
+    void *row = w->s->rows[index];
+    nx_status status = nxi_sq_bind_row(w->connection, w->stmt, statement, row, w->request->arena, error);
+    int code;
+
+    if (NXI_UNLIKELY(status != NX_OK))
+        return status;
+    /* An upsert that updates leaves the last rowid alone: a 0 tells it from one that inserts. */
+    if (statement->key_column != NULL)
+        sqlite3_set_last_insert_rowid(db, 0);
+    do
+        code = sqlite3_step(w->stmt);
+    while (NXI_UNLIKELY(code == SQLITE_ROW));
+    if (NXI_UNLIKELY(code != SQLITE_DONE)) {
+        status = nxi_sq_describe(w->connection, code, statement, error);
+        (void)sqlite3_reset(w->stmt);
+        return status;
+    }
+    sqlite3_int64 changes = sqlite3_changes64(db);
+    (void)sqlite3_reset(w->stmt);
+    if (NXI_UNLIKELY(changes == 0))
+        return affected_nothing(w, error);
+    w->s->affected += changes;
+    if (statement->key_column != NULL && sqlite3_last_insert_rowid(db) != 0)
+        status = set_key(statement->key_column, row, sqlite3_last_insert_rowid(db), error);
+    w->is_written = status != NX_OK;
+    return status;
+}
+
+/* Failures of the row itself; the statement left nothing behind and the next one may succeed. */
+static bool is_about_row(nx_status status)
+{
+    switch ((int)status) {
+    case NX_EUNIQUE:
+    case NX_EFOREIGNKEY:
+    case NX_ENOTNULL:
+    case NX_ECHECK:
+    case NX_ECONSTRAINT:
+    case NX_EOPTIMISTIC:
+    case NX_ETYPE:
+    case NX_ERANGE:
+    case NX_EVALUE:
+    case NX_EREQUIRED:
+    case NX_ETOOLONG:
+    case NX_EENCODING:
+    case NX_ELIMIT: return true;
+    default: return false;
+    }
+}
+
+static bool set_aside(writer *w, size_t index, const nx_error *error)
+{
+    nxi_step *s = w->s;
+
+    if (s->reject_count == w->reject_capacity) {
+        size_t capacity = w->reject_capacity == 0 ? 4 : w->reject_capacity * 2;
+        nx_reject *list = NXI_ARENA_ARRAY(w->request->arena, nx_reject, capacity);
+        if (list == NULL)
+            return false;
+        if (s->reject_count > 0)
+            memcpy(list, s->rejects, s->reject_count * sizeof(*list));
+        s->rejects = list;
+        w->reject_capacity = capacity;
+    }
+    s->rejects[s->reject_count] = (nx_reject){ .row = index, .error = *error };
+    s->rejects[s->reject_count++].error.row = (int64_t)index;
+    return true;
+}
+
+static nx_status write_rows(writer *w)
+{
+    bool was_in_transaction = nxi_sq_in_transaction(w->connection);
+    nx_error error;
+
+    for (size_t i = 0; i < w->s->row_count; i++) {
+        if (i % LOOK_EVERY == LOOK_EVERY - 1 && nxi_sq_is_stopped(w->request, w->step, w->request->deadline_ns == 0 ? 0 : nxi_clock_ns()))
+            return w->request->status;
+        if (NXI_LIKELY(write_row(w, i, &error) == NX_OK))
+            continue;
+        error.row = (int64_t)i;
+        if (!w->s->set_aside || w->is_written || !is_about_row(error.status) ||
+            (was_in_transaction && !nxi_sq_in_transaction(w->connection)))
+            return nxi_sq_fail_with(w->request, w->step, &error);
+        if (!set_aside(w, i, &error))
+            return nxi_request_fail(w->request, w->step, NX_ENOMEM, "%s", "");
+    }
+    return NX_OK;
+}
+
+nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size_t step)
+{
+    nxi_step *s = &request->steps[step];
+    nxi_sq_prepared *prepared;
+    nx_status status = nxi_sq_prepare(connection, request, step, &prepared);
+
+    if (status != NX_OK)
+        return status;
+    if ((size_t)prepared->parameters != s->statement->param_count) {
+        status = nxi_request_fail(request, step, NX_EINVAL, "the statement has %d parameters, but %zu are bound", prepared->parameters, s->statement->param_count);
+    } else {
+        writer w = { .connection = connection, .request = request, .s = s, .step = step, .stmt = prepared->stmt };
+        status = write_rows(&w);
+    }
+    nxi_sq_done(connection, prepared);
+    return status;
+}

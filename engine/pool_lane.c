@@ -1,0 +1,338 @@
+/*
+ * pool_lane - the connections of a pool, each from its opening to its closing, and the transactions that are bound to them.
+ */
+#include "engine/pool_lane.h"
+
+enum { BACKOFF_MS = 50, BACKOFF_MAX_MS = 5000 };
+
+/* ------------------------------------------------------------------------------ bindings */
+
+static bool is_binding_of(const void *item, const void *key)
+{
+    return ((const nxi_binding *)item)->transaction == *(const uint64_t *)key;
+}
+
+nxi_binding *nxi_binding_find(const nxi_pool *pool, uint64_t transaction)
+{
+    if (transaction == 0 || pool->transactions.count == 0)
+        return NULL;
+    return nxi_map_find(&pool->transactions, nxi_hash_u64(transaction), is_binding_of, &transaction);
+}
+
+nxi_binding *nxi_binding_new(nxi_pool *pool, uint64_t transaction)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+    nxi_binding *fresh = all->spare;
+
+    if (fresh != NULL)
+        all->spare = fresh->next;
+    else
+        fresh = nxi_zalloc(pool->memory, sizeof(*fresh));
+    if (fresh == NULL)
+        return NULL;
+    *fresh = (nxi_binding){ .transaction = transaction };
+    if (nxi_map_add(&pool->transactions, nxi_hash_u64(transaction), fresh))
+        return fresh;
+    fresh->next = all->spare;
+    all->spare = fresh;
+    return NULL;
+}
+
+static void end_binding(nxi_pool *pool, nxi_binding *bound)
+{
+    nxi_map_remove(&pool->transactions, nxi_hash_u64(bound->transaction), bound);
+    if (bound->lane != NULL) {
+        bound->lane->bound = NULL;
+        bound->lane->check = true;
+    }
+    bound->next = nxi_wires_of(pool)->spare;
+    nxi_wires_of(pool)->spare = bound;
+}
+
+/* One of its requests is over. What waits behind the end of a transaction must not run without it. */
+void nxi_binding_settle(nxi_pool *pool, const nxi_request *request)
+{
+    nxi_binding *bound = nxi_binding_find(pool, request->transaction);
+    nx_status why;
+
+    if (bound == NULL)
+        return;
+    NX_ASSERT(bound->under_way > 0);
+    bound->under_way--;
+    if (request->in_transaction)
+        return;
+    why = request->status == NX_ELOST || request->status == NX_ECLOSED ? request->status : NX_EABORTED;
+    for (nxi_request *behind; (behind = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
+        nxi_pool_refuse(pool, behind, why, "the transaction has ended before this operation");
+    if (bound->under_way == 0)
+        end_binding(pool, bound);
+}
+
+void nxi_binding_free_all(nxi_pool *pool)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+
+    for (size_t i = 0; i < pool->transactions.capacity; i++)
+        nxi_release(pool->memory, pool->transactions.entries[i].item);
+    nxi_map_clear(&pool->transactions);
+    while (all->spare != NULL) {
+        nxi_binding *next = all->spare->next;
+
+        nxi_release(pool->memory, all->spare);
+        all->spare = next;
+    }
+}
+
+void nxi_lane_refuse(nxi_pool *pool, nxi_request *request, const nx_error *error, bool in_transaction)
+{
+    nxi_pool_refuse_with(pool, request, error);
+    request->in_transaction = in_transaction;
+    nxi_binding_settle(pool, request);
+}
+
+/* ------------------------------------------------------------------------------ lanes: connecting and closing */
+
+static void retire(nxi_lane *l)
+{
+    nxi_wires *all = nxi_wires_of(l->pool);
+
+    if (l->retired)
+        return;
+    l->retired = true;
+    all->permits--;
+    if (l->is_open)
+        all->open--;
+    l->is_open = false;
+}
+
+static void free_lane(nxi_lane *l)
+{
+    nxi_wires *all = nxi_wires_of(l->pool);
+
+    for (nxi_lane **link = &all->dirty; l->is_dirty && *link != NULL;) {
+        if (*link == l)
+            *link = l->next_dirty;
+        else
+            link = &(*link)->next_dirty;
+    }
+    if (l->next != NULL)
+        l->next->previous = l->previous;
+    if (l->previous != NULL)
+        l->previous->next = l->next;
+    else
+        all->lanes = l->next;
+    all->lane_count--;
+    nxi_conn_free(l->conn);
+    nxi_release(l->pool->memory, l);
+}
+
+static void run_close(nxi_job *job)
+{
+    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, job);
+
+    l->pool->driver->wire->close(nxi_conn_state(l->conn));
+}
+
+static void done_close(nxi_job *job)
+{
+    free_lane(NXI_CONTAINER(job, nxi_lane, job));
+}
+
+static void start_close(nxi_lane *l)
+{
+    bool started;
+
+    l->job.run = run_close;
+    l->job.done = done_close;
+    started = nxi_openers_start(nxi_wires_of(l->pool)->openers, &l->job);
+    NX_ASSERT(started); /* a thread has opened it, and threads stay */
+}
+
+static void conn_closed(void *context)
+{
+    nxi_lane *l = context;
+    nxi_binding *bound = l->bound;
+    nx_error error;
+
+    retire(l);
+    l->ended = true;
+    if (bound != NULL) {
+        (void)nxi_fail(&error, NX_ELOST, "the transaction was lost with its connection");
+        for (nxi_request *request; (request = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
+            nxi_pool_refuse_with(l->pool, request, &error);
+        NX_ASSERT(bound->under_way == 0); /* what was in flight has been finished before */
+        end_binding(l->pool, bound);
+    }
+    if (!l->interrupting)
+        start_close(l);
+}
+
+static void conn_finished(void *context, nxi_request *request)
+{
+    nxi_lane *l = context;
+
+    l->check = true;
+    nxi_binding_settle(l->pool, request);
+    nxi_pool_finish(l->pool, request);
+}
+
+static void conn_dirty(void *context)
+{
+    nxi_lane *l = context;
+
+    NX_ASSERT(!l->is_dirty);
+    l->is_dirty = true;
+    l->next_dirty = nxi_wires_of(l->pool)->dirty;
+    nxi_wires_of(l->pool)->dirty = l;
+}
+
+void nxi_lane_refuse_waiting(nxi_pool *pool, const nx_error *error)
+{
+    for (nxi_request *request; (request = nxi_queue_take(&nxi_wires_of(pool)->waiting)) != NULL;)
+        nxi_lane_refuse(pool, request, error, false);
+}
+
+void nxi_lane_close_all(nxi_pool *pool, const nx_error *error)
+{
+    for (nxi_lane *l = nxi_wires_of(pool)->lanes, *next; l != NULL; l = next) {
+        next = l->next;
+        if (l->is_open || l->interrupting)
+            nxi_conn_close(l->conn, error);
+    }
+}
+
+/* 50 ms, doubled each time up to 5 s, of which the second half is left to chance: not everybody comes back at once. */
+static void back_off(nxi_pool *pool)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+    int64_t now = nxi_core_now(pool->core), wait = BACKOFF_MS;
+
+    for (unsigned i = 1; i < all->failures && wait < BACKOFF_MAX_MS; i++)
+        wait *= 2;
+    wait = (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS) * 1000000;
+    all->retry_ns = now + wait / 2 + (int64_t)(nxi_hash_u64((uint64_t)now ^ (uintptr_t)all) % (uint64_t)(wait / 2));
+}
+
+static void open_failed(nxi_pool *pool, const nx_error *error)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+
+    all->failures++;
+    back_off(pool);
+    if (pool->phase == NXI_POOL_OPENING) {
+        all->closing = true;
+        nxi_pool_is_opened(pool, error->status, error);
+        nxi_lane_refuse_waiting(pool, error);
+        nxi_lane_close_all(pool, error);
+    } else if (all->open == 0 && all->connecting == 0) {
+        nxi_lane_refuse_waiting(pool, error); /* nobody is there to serve them, and the server does not answer */
+    }
+}
+
+static void run_open(nxi_job *job)
+{
+    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, job);
+
+    l->result = l->pool->driver->wire->open(nxi_conn_state(l->conn), &l->pool->options, l->pool->memory, &l->fd, &l->error);
+}
+
+static void done_open(nxi_job *job)
+{
+    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, job);
+    nxi_wires *all = nxi_wires_of(l->pool);
+
+    all->connecting--;
+    if (l->result == NX_OK && !all->closing) {
+        l->result = nxi_conn_start(l->conn, l->fd);
+        if (l->result != NX_OK)
+            (void)nxi_fail(&l->error, l->result, "no memory for a connection");
+    }
+    if (l->result == NX_OK && !all->closing) {
+        all->failures = 0;
+        all->open++;
+        l->is_open = true;
+        return;
+    }
+    retire(l);
+    if (l->result != NX_OK && !all->closing)
+        open_failed(l->pool, &l->error);
+    start_close(l);
+}
+
+static bool connect_one(nxi_pool *pool)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+    nxi_lane *l = nxi_zalloc(pool->memory, sizeof(*l));
+    nxi_conn_owner owner = { .finished = conn_finished, .dirty = conn_dirty, .closed = conn_closed, .context = l };
+
+    if (l == NULL)
+        return false;
+    l->pool = pool;
+    l->job = (nxi_job){ .run = run_open, .done = done_open };
+    nxi_error_reset(&l->error);
+    l->conn = nxi_conn_new(pool->core, pool->driver->wire, all->window, &owner);
+    if (l->conn == NULL || !nxi_openers_start(all->openers, &l->job)) {
+        nxi_conn_free(l->conn);
+        nxi_release(pool->memory, l);
+        return false;
+    }
+    l->next = all->lanes;
+    if (all->lanes != NULL)
+        all->lanes->previous = l;
+    all->lanes = l;
+    all->lane_count++;
+    all->permits++;
+    all->connecting++;
+    return true;
+}
+
+void nxi_lane_grow(nxi_pool *pool, size_t wanted)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+
+    if (all->closing)
+        return;
+    if (all->failures > 0) {
+        if (all->connecting > 0 || nxi_core_now(pool->core) < all->retry_ns)
+            return;
+        wanted = wanted > 0 ? 1 : 0;
+    }
+    while (all->connecting < wanted && all->permits < all->max && connect_one(pool))
+        continue;
+}
+
+/* ------------------------------------------------------------------------------ interrupting */
+
+static void run_interrupt(nxi_job *job)
+{
+    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, interrupt);
+
+    l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
+}
+
+static void done_interrupt(nxi_job *job)
+{
+    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, interrupt);
+    nx_error error;
+
+    (void)nxi_fail(&error, NX_ELOST, "the connection was closed because an operation on it was stopped");
+    nxi_conn_close(l->conn, &error); /* while `interrupting` is still set: its closed must not start the closing yet */
+    l->interrupting = false;
+    if (l->ended)
+        start_close(l);
+}
+
+/*
+ * Only what nobody waits for may be interrupted: an interrupt names a connection, not a request, and may arrive late. So the
+ * connection is not used again either.
+ */
+void nxi_lane_interrupt(nxi_lane *l)
+{
+    if (l->interrupting || l->retired || l->pool->driver->wire->interrupt == NULL || !nxi_conn_is_dead_weight(l->conn))
+        return;
+    retire(l);
+    l->interrupting = true;
+    l->interrupt = (nxi_job){ .run = run_interrupt, .done = done_interrupt };
+    if (!nxi_openers_start(nxi_wires_of(l->pool)->openers, &l->interrupt))
+        done_interrupt(&l->interrupt);
+}

@@ -1,0 +1,492 @@
+/*
+ * sql - the text of queries.
+ *
+ * Names are quoted, values are placeholders: nothing that a user gives at run time gets into a text. The
+ * placeholders come in the order in which select.c collects the values.
+ */
+#include "engine/sql.h"
+
+enum { FLAT_LIST = 128 /* longer ANDs and ORs are halved by parentheses: SQLite limits the depth of an expression to 1000 */ };
+
+void nxi_sql_init(nxi_sql *w, const nxi_dialect *dialect, const nxi_statements *statements)
+{
+    *w = (nxi_sql){ .dialect = dialect };
+    nxi_buf_init(&w->text, statements->arena.memory);
+    nxi_buf_init(&w->left, statements->arena.memory);
+}
+
+void nxi_sql_fini(nxi_sql *w)
+{
+    nxi_buf_fini(&w->text);
+    nxi_buf_fini(&w->left);
+}
+
+nx_status nxi_sql_intern(nxi_sql *w, const nxi_shape *shape, nxi_statements *statements, nxi_statement *prototype,
+                         const nxi_statement **ret_statement)
+{
+    prototype->sql = nxi_buf_str(&w->text);
+    if (prototype->sql == NULL || w->left.failed)
+        return NX_ENOMEM;
+    prototype->sql_size = w->text.size;
+    prototype->param_count = w->params;
+    const nxi_statement *made = nxi_statements_add(statements, shape->data, shape->size, prototype);
+    if (made == NULL)
+        return NX_ENOMEM;
+    *ret_statement = made;
+    return NX_OK;
+}
+
+static void put_placeholder_into(void *context, nxi_buf *text)
+{
+    nxi_sql *w = context;
+    w->params++;
+    if (w->dialect->numbered_parameters)
+        nxi_buf_printf(text, "$%zu", w->params);
+    else
+        nxi_buf_putc(text, '?');
+}
+
+void nxi_sql_placeholder(nxi_sql *w)
+{
+    put_placeholder_into(w, &w->text);
+}
+
+void nxi_sql_version_up(nxi_sql *w, const nxi_table *table, bool is_conflict)
+{
+    nxi_sql_name(w, table->version->name);
+    nxi_sql_put(w, " = ");
+    if (is_conflict && w->dialect->on_conflict) { /* the bare name could mean the row that was refused */
+        nxi_sql_name(w, table->name);
+        nxi_sql_put(w, ".");
+    }
+    nxi_sql_name(w, table->version->name);
+    nxi_sql_put(w, " + 1");
+}
+
+/* "t0" is the main table, "t1" the first join: tables may come more than once, and aliases never meet names. */
+static void put_alias(const nxi_sql *w, uint16_t join, nxi_buf *text)
+{
+    char alias[16];
+    char digits[8];
+    size_t size = 0, length = 0;
+    do
+        digits[size++] = (char)('0' + join % 10);
+    while ((join = (uint16_t)(join / 10)) != 0);
+    alias[length++] = 't';
+    while (size != 0)
+        alias[length++] = digits[--size];
+    alias[length] = '\0';
+    nxi_quote(w->dialect, alias, text);
+}
+
+static void put_column_into(const nxi_sql *w, uint16_t join, const nxi_column *column, nxi_buf *text)
+{
+    if (w->is_qualified) {
+        put_alias(w, join, text);
+        nxi_buf_putc(text, '.');
+    }
+    nxi_quote(w->dialect, column->name, text);
+}
+
+static void put_column(nxi_sql *w, uint16_t join, const nxi_column *column)
+{
+    put_column_into(w, join, column, &w->text);
+}
+
+static const char *left_side(nxi_sql *w, const nxi_condition *c)
+{
+    nxi_buf_clear(&w->left);
+    put_column_into(w, c->join, c->column, &w->left);
+    const char *text = nxi_buf_str(&w->left);
+    if (text == NULL)
+        w->text.failed = true;
+    return text == NULL ? "" : text;
+}
+
+/* -------------------------------------------------------------------------------- conditions */
+
+static const char *operator_of(nx_verb verb)
+{
+    static const char *const operators[] = {
+        [NX_VERB_EQ] = " = ", [NX_VERB_NE] = " <> ", [NX_VERB_LT] = " < ",
+        [NX_VERB_LE] = " <= ", [NX_VERB_GT] = " > ", [NX_VERB_GE] = " >= ",
+    };
+    NX_ASSERT((unsigned)verb < NXI_COUNT(operators));
+    return operators[verb];
+}
+
+static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside);
+
+static void put_list(nxi_sql *w, const nxi_condition *c, size_t first, size_t end)
+{
+    const char *word = c->verb == NX_VERB_AND ? " AND " : " OR ";
+    if (end - first > FLAT_LIST) {
+        size_t middle = first + (end - first) / 2;
+        nxi_sql_put(w, "(");
+        put_list(w, c, first, middle);
+        nxi_sql_put(w, ")");
+        nxi_sql_put(w, word);
+        nxi_sql_put(w, "(");
+        put_list(w, c, middle, end);
+        nxi_sql_put(w, ")");
+        return;
+    }
+    for (size_t i = first; i < end; i++) {
+        if (i != first)
+            nxi_sql_put(w, word);
+        put_condition(w, c->parts[i], end - first > 1);
+    }
+}
+
+static void put_leaf(nxi_sql *w, const nxi_condition *c)
+{
+    put_column(w, c->join, c->column);
+    if (c->verb == NX_VERB_IS_NULL || c->verb == NX_VERB_IS_NOT_NULL) {
+        nxi_sql_put(w, c->verb == NX_VERB_IS_NULL ? " IS NULL" : " IS NOT NULL");
+        return;
+    }
+    if (c->verb == NX_VERB_BETWEEN) {
+        nxi_sql_put(w, " BETWEEN ");
+        nxi_sql_placeholder(w);
+        nxi_sql_put(w, " AND ");
+        nxi_sql_placeholder(w);
+        return;
+    }
+    nxi_sql_put(w, operator_of(c->verb));
+    if (c->other != NULL)
+        put_column(w, c->join, c->other);
+    else
+        nxi_sql_placeholder(w);
+}
+
+static void put_in(nxi_sql *w, const nxi_condition *c)
+{
+    nx_type type = c->column->type;
+    bool is_negated = c->verb == NX_VERB_NOT_IN;
+    if (c->value_count == 0)
+        nxi_sql_put(w, is_negated ? "1 = 1" : "1 = 0");
+    else
+        w->dialect->in_render(type, left_side(w, c), is_negated, w->dialect->in_list(type, c->value_count), &w->text,
+                              put_placeholder_into, w);
+}
+
+static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside)
+{
+    switch (c->verb) {
+    case NX_VERB_AND:
+    case NX_VERB_OR:
+        if (c->part_count == 0)
+            nxi_sql_put(w, c->verb == NX_VERB_AND ? "1 = 1" : "1 = 0");
+        if (is_inside && c->part_count > 1)
+            nxi_sql_put(w, "(");
+        put_list(w, c, 0, c->part_count);
+        if (is_inside && c->part_count > 1)
+            nxi_sql_put(w, ")");
+        break;
+    case NX_VERB_NOT:
+        nxi_sql_put(w, "NOT (");
+        put_condition(w, c->parts[0], false);
+        nxi_sql_put(w, ")");
+        break;
+    case NX_VERB_IN:
+    case NX_VERB_NOT_IN:
+        put_in(w, c);
+        break;
+    case NX_VERB_LIKE:
+    case NX_VERB_ILIKE:
+        w->dialect->like(left_side(w, c), c->verb == NX_VERB_ILIKE, &w->text, put_placeholder_into, w);
+        break;
+    case NX_VERB_EQ:
+    case NX_VERB_NE:
+    case NX_VERB_LT:
+    case NX_VERB_LE:
+    case NX_VERB_GT:
+    case NX_VERB_GE:
+    case NX_VERB_IS_NULL:
+    case NX_VERB_IS_NOT_NULL:
+    case NX_VERB_BETWEEN:
+        put_leaf(w, c);
+        break;
+    case NX_VERB_STARTS_WITH: /* made LIKE when they were added */
+    case NX_VERB_CONTAINS:
+    default:
+        NX_ASSERT(false);
+    }
+}
+
+/* The row's term lies beyond the position's. False: nothing lies beyond it. */
+static bool put_beyond(nxi_sql *w, const nxi_term *term, bool is_null)
+{
+    bool is_open = term->descending && !is_null && nxi_term_is_nullable(w->select, term);
+    if (term->descending && is_null)
+        return false;
+    if (is_open)
+        nxi_sql_put(w, "(");
+    put_column(w, term->join, term->column);
+    nxi_sql_put(w, is_null ? " IS NOT NULL" : term->descending ? " < " : " > ");
+    if (!is_null)
+        nxi_sql_placeholder(w);
+    if (is_open) {
+        nxi_sql_put(w, " OR ");
+        put_column(w, term->join, term->column);
+        nxi_sql_put(w, " IS NULL)");
+    }
+    return true;
+}
+
+/* (a > ? OR (a = ? AND (b > ? OR ...))), by the terms from `i` on. */
+static void put_after_from(nxi_sql *w, size_t i)
+{
+    const nxi_select *select = w->select;
+    const nxi_term *term = &select->terms[i];
+    bool is_null = select->after[i].type == NX_TYPE_null;
+    if (i + 1 == select->after_count) {
+        if (!put_beyond(w, term, is_null))
+            nxi_sql_put(w, "1 = 0");
+        return;
+    }
+    nxi_sql_put(w, "(");
+    if (put_beyond(w, term, is_null))
+        nxi_sql_put(w, " OR ");
+    nxi_sql_put(w, "(");
+    put_column(w, term->join, term->column);
+    nxi_sql_put(w, is_null ? " IS NULL" : " = ");
+    if (!is_null)
+        nxi_sql_placeholder(w);
+    nxi_sql_put(w, " AND ");
+    put_after_from(w, i + 1);
+    nxi_sql_put(w, "))");
+}
+
+static void put_after(nxi_sql *w)
+{
+    const nxi_term *first = &w->select->terms[0];
+    if (nxi_after_is_bounded(w->select)) {
+        put_column(w, first->join, first->column);
+        nxi_sql_put(w, first->descending ? " <= " : " >= ");
+        nxi_sql_placeholder(w);
+        nxi_sql_put(w, " AND ");
+    }
+    put_after_from(w, 0);
+}
+
+/* is_more: something stands there already. */
+static void put_where(nxi_sql *w, bool is_more)
+{
+    const nxi_select *select = w->select;
+    if (select->where != NULL) {
+        nxi_sql_put(w, is_more ? " AND " : " WHERE ");
+        put_condition(w, select->where, is_more || select->after_count != 0);
+        is_more = true;
+    }
+    if (select->after_count != 0) {
+        nxi_sql_put(w, is_more ? " AND " : " WHERE ");
+        put_after(w);
+    }
+}
+
+/* ----------------------------------------------------------------------------------- queries */
+
+static void put_join(nxi_sql *w, uint16_t number, const nxi_join *join)
+{
+    nxi_sql_put(w, join->outer ? " LEFT JOIN " : " INNER JOIN ");
+    nxi_sql_name(w, join->table->name);
+    nxi_sql_put(w, " AS ");
+    put_alias(w, number, &w->text);
+    for (size_t part = 0; part < join->table->key_count; part++) {
+        const nxi_column *reference = join->reference + part;
+        nxi_sql_put(w, part == 0 ? " ON " : " AND ");
+        put_column(w, number, reference->target_column);
+        nxi_sql_put(w, " = ");
+        put_column(w, join->from, reference);
+    }
+}
+
+static void put_from(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    const nxi_select *select = ask->select;
+    nxi_sql_put(w, " FROM ");
+    nxi_sql_name(w, select->table->name);
+    if (!w->is_qualified)
+        return;
+    nxi_sql_put(w, " AS ");
+    put_alias(w, 0, &w->text);
+    for (uint16_t i = 0; i < select->join_count; i++) {
+        if ((ask->joins >> i & 1) != 0)
+            put_join(w, (uint16_t)(i + 1), &select->joins[i]);
+    }
+}
+
+static bool is_selected(const nxi_select *select, const nxi_column *column)
+{
+    return !column->lazy || (select->lazy_wanted >> column->lazy_bit & 1) != 0;
+}
+
+/*
+ * Joins follow references to one row each, and the key is always selected: rows are distinct anyway. DISTINCT is
+ * written where every provider takes it: ordering by what is not in the list, or locking, it does not go with.
+ */
+static bool distinct_is_possible(const nxi_sql *w)
+{
+    const nxi_select *select = w->select;
+    bool is_possible = !select->random && !select->for_update;
+    for (size_t i = 0; i < select->term_count; i++) {
+        const nxi_term *term = &select->terms[i];
+        bool is_plain = term->join == 0 && (w->dialect->nulls_first || !term->column->nullable);
+        is_possible = is_possible && is_plain && is_selected(select, term->column);
+    }
+    return is_possible;
+}
+
+static void put_order(nxi_sql *w)
+{
+    const nxi_select *select = w->select;
+    if (select->random) {
+        nxi_sql_put(w, " ORDER BY ");
+        nxi_sql_put(w, w->dialect->random);
+        return;
+    }
+    for (size_t i = 0; i < select->term_count; i++) {
+        const nxi_term *term = &select->terms[i];
+        nxi_sql_put(w, i == 0 ? " ORDER BY " : ", ");
+        if (!w->dialect->nulls_first && nxi_term_is_nullable(select, term)) {
+            put_column(w, term->join, term->column);
+            nxi_sql_put(w, term->descending ? " IS NULL, " : " IS NOT NULL, ");
+        }
+        put_column(w, term->join, term->column);
+        if (term->descending)
+            nxi_sql_put(w, " DESC");
+    }
+}
+
+static void put_limit(nxi_sql *w)
+{
+    const nxi_select *select = w->select;
+    if (select->has_limit) {
+        nxi_sql_put(w, " LIMIT ");
+        nxi_sql_placeholder(w);
+    } else if (select->has_offset && w->dialect->limit_none != NULL) {
+        nxi_sql_put(w, " LIMIT ");
+        nxi_sql_put(w, w->dialect->limit_none);
+    }
+    if (select->has_offset) {
+        nxi_sql_put(w, " OFFSET ");
+        nxi_sql_placeholder(w);
+    }
+}
+
+static void put_fetch(nxi_sql *w, const nxi_sql_ask *ask, const nxi_column **results, nxi_statement *prototype)
+{
+    const nxi_select *select = ask->select;
+    const nxi_table *table = select->table;
+    prototype->results = results;
+    prototype->lazy_missing = table->lazy_mask & ~select->lazy_wanted;
+    nxi_sql_put(w, select->distinct && distinct_is_possible(w) ? "SELECT DISTINCT " : "SELECT ");
+    for (size_t i = 0; i < table->column_count; i++) {
+        const nxi_column *column = &table->columns[i];
+        if (!is_selected(select, column))
+            continue;
+        if (prototype->result_count != 0)
+            nxi_sql_put(w, ", ");
+        put_column(w, 0, column);
+        results[prototype->result_count++] = column;
+    }
+    put_from(w, ask);
+    put_where(w, false);
+    put_order(w);
+    put_limit(w);
+    if (select->for_update && w->dialect->for_update != NULL) {
+        nxi_sql_put(w, " ");
+        nxi_sql_put(w, w->dialect->for_update);
+    }
+}
+
+static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    static const char *const functions[] = {
+        [NXI_VERB_SUM] = "SELECT SUM(", [NXI_VERB_AVG] = "SELECT AVG(", [NXI_VERB_MIN] = "SELECT MIN(", [NXI_VERB_MAX] = "SELECT MAX(",
+    };
+    if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS) {
+        nxi_sql_put(w, ask->verb == NXI_VERB_COUNT ? "SELECT COUNT(*)" : "SELECT 1");
+    } else {
+        nxi_sql_put(w, functions[ask->verb]);
+        put_column(w, 0, ask->column);
+        nxi_sql_put(w, ")");
+    }
+    put_from(w, ask);
+    put_where(w, false);
+    if (ask->verb == NXI_VERB_EXISTS)
+        nxi_sql_put(w, " LIMIT 1");
+}
+
+/* Rows are named by their key where the conditions need other tables: neither UPDATE nor DELETE has portable joins. */
+static void put_where_of_write(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    const nxi_table *table = ask->select->table;
+    bool is_composite = table->key_count > 1;
+    if (ask->joins == 0) {
+        put_where(w, false);
+        return;
+    }
+    nxi_sql_put(w, " WHERE ");
+    if (!is_composite) {
+        put_column(w, 0, &table->columns[0]);
+        nxi_sql_put(w, " IN ");
+    }
+    w->is_qualified = true;
+    nxi_sql_put(w, is_composite ? "EXISTS (SELECT 1" : "(SELECT ");
+    if (!is_composite)
+        put_column(w, 0, &table->columns[0]);
+    put_from(w, ask);
+    for (size_t i = 0; is_composite && i < table->key_count; i++) {
+        nxi_sql_put(w, i == 0 ? " WHERE " : " AND ");
+        put_column(w, 0, &table->columns[i]);
+        nxi_sql_put(w, " = ");
+        nxi_sql_name(w, table->name);
+        nxi_sql_put(w, ".");
+        nxi_sql_name(w, table->columns[i].name);
+    }
+    put_where(w, is_composite);
+    nxi_sql_put(w, ")");
+}
+
+static void put_write(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    const nxi_table *table = ask->select->table;
+    nxi_sql_put(w, ask->verb == NXI_VERB_DELETE ? "DELETE FROM " : "UPDATE ");
+    nxi_sql_name(w, table->name);
+    for (size_t i = 0; i < ask->set_count; i++) {
+        nxi_sql_put(w, i == 0 ? " SET " : ", ");
+        nxi_sql_name(w, ask->sets[i].column->name);
+        nxi_sql_put(w, " = ");
+        nxi_sql_placeholder(w);
+    }
+    if (ask->verb == NXI_VERB_UPDATE && table->version != NULL) {
+        nxi_sql_put(w, ", ");
+        nxi_sql_version_up(w, table, false);
+    }
+    put_where_of_write(w, ask);
+}
+
+nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_statements *statements, const nxi_statement **ret_statement)
+{
+    const nxi_table *table = ask->select->table;
+    bool writes = ask->verb == NXI_VERB_DELETE || ask->verb == NXI_VERB_UPDATE;
+    nxi_statement prototype = { .writes = writes, .table = table };
+    const nxi_column **results = NXI_ARENA_ARRAY(shape->arena, const nxi_column *, table->column_count);
+    if (results == NULL)
+        return NX_ENOMEM;
+    nxi_sql w;
+    nxi_sql_init(&w, ask->dialect, statements);
+    w.select = ask->select;
+    w.is_qualified = ask->joins != 0 && !writes;
+    if (ask->verb == NXI_VERB_FETCH)
+        put_fetch(&w, ask, results, &prototype);
+    else if (writes)
+        put_write(&w, ask);
+    else
+        put_aggregate(&w, ask);
+    nx_status status = nxi_sql_intern(&w, shape, statements, &prototype, ret_statement);
+    nxi_sql_fini(&w);
+    return status;
+}

@@ -1,0 +1,94 @@
+/*
+ * workload_get - get: one row by its primary key, again and again, with 1 and with 64 operations in flight.
+ *
+ * Keys are random over the whole table and the same on both sides. When an operation completes, the next is queued in
+ * its place. The floor looks the keys up inside one read transaction; for 1 in flight the time without a
+ * transaction around is reported too.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine.h"
+
+static bool prepare(perf_job *job)
+{
+    job->keys = calloc(job->ops, sizeof(*job->keys));
+    if (job->keys == NULL) {
+        fprintf(stderr, "nextorm-perf: out of memory\n");
+        return false;
+    }
+    for (uint64_t i = 0; i < job->ops; i++) {
+        perf_item item;
+        uint64_t n = perf_mix(~i) % job->rows;
+        perf_item_make(n, &item);
+        perf_sum_item(&job->expected, &item);
+        job->keys[i] = item.id;
+    }
+    job->task.keys = job->keys;
+    job->task.count = job->ops;
+    job->task.with_autocommit = job->workload->in_flight == 1;
+    if (!job->provider->create(&job->place, true, job->rows) || !perf_engine_open(job))
+        return false;
+    job->connection = job->provider->connect(&job->place);
+    return job->connection != NULL;
+}
+
+static bool queue_get(perf_job *job, uint64_t index)
+{
+    nx_op op = nx_get(job->db, Event, nx_eq(Event_.id, job->keys[index]), NULL);
+    return perf_engine_queued(job, op, "nx_get");
+}
+
+/* Take all completions that are there, and queue an operation in the place of each. */
+static bool collect(perf_job *job, uint64_t *queued, perf_sum *sum)
+{
+    const nx_completion *completion;
+
+    while ((completion = nx_peek(job->loop)) != NULL) {
+        bool ok = perf_engine_good(completion, "nx_get");
+        if (ok && completion->count == 1)
+            perf_sum_event(sum, completion->rows[0]);
+        nx_seen(job->loop, completion);
+        if (!ok || (*queued < job->ops && !queue_get(job, (*queued)++)))
+            return false;
+    }
+    return true;
+}
+
+static bool get_all(perf_job *job, perf_sum *sum)
+{
+    uint64_t queued = 0;
+    const nx_completion *first;
+
+    while (queued < job->workload->in_flight && queued < job->ops)
+        if (!queue_get(job, queued++))
+            return false;
+    while (nx_in_flight(job->loop) > 0) {
+        nx_status status = nx_wait(job->loop, &first);
+        if (status != NX_OK) {
+            fprintf(stderr, "nextorm-perf: nx_wait: %s\n", nx_status_name(status));
+            return false;
+        }
+        if (!collect(job, &queued, sum))
+            return false;
+    }
+    return true;
+}
+
+static bool get_engine(perf_job *job, perf_sample *ret_sample)
+{
+    perf_engine_count_begin(job);
+    perf_clock start = perf_clock_now();
+    bool ok = get_all(job, &ret_sample->sum);
+    ret_sample->time = perf_clock_since(start);
+    perf_engine_count_end(job, ret_sample);
+    return ok;
+}
+
+const perf_workload perf_workloads_get[] = {
+    { .name = "get", .in_flight = 1, .rows = 1000000, .ops = 200000, .keys_known = true, .floor = PERF_FLOOR_GET,
+      .prepare = prepare, .engine_run = get_engine, .floor_run = perf_job_floor, .floor_extra = { "floor_autocommit_s" } },
+    { .name = "get", .in_flight = 64, .rows = 1000000, .ops = 400000, .keys_known = true, .floor = PERF_FLOOR_GET,
+      .prepare = prepare, .engine_run = get_engine, .floor_run = perf_job_floor },
+    { .name = NULL },
+};

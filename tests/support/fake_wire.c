@@ -1,0 +1,252 @@
+/*
+ * fake_wire - a wire driver with a small protocol of its own, and what a server needs to answer it.
+ */
+#include "tests/support/fake_wire.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+fake_wire_hooks fake_wire;
+_Atomic int fake_wire_opens, fake_wire_closes, fake_wire_interrupts;
+
+typedef struct state {
+    int fd;
+    nxi_request *first, *last; /* expected; identification in lane_data */
+    bool in_transaction;
+    uint8_t head[FAKE_WIRE_HEAD];
+    size_t head_size;
+    uint32_t body_left;
+} state;
+
+static nx_status wire_open(void *opaque, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error)
+{
+    state *s = opaque;
+    nx_status status;
+
+    (void)options;
+    (void)memory;
+    s->fd = -1;
+    atomic_fetch_add(&fake_wire_opens, 1);
+    status = fake_wire.open(&s->fd);
+    if (status != NX_OK)
+        return nxi_fail(error, status, "the fake server refuses");
+    *ret_fd = s->fd;
+    return NX_OK;
+}
+
+static void wire_close(void *opaque)
+{
+    atomic_fetch_add(&fake_wire_closes, 1);
+    fake_wire.close(((state *)opaque)->fd);
+}
+
+static nx_status wire_encode(void *opaque, nxi_request *request, nxi_buf *out)
+{
+    state *s = opaque;
+    const nxi_step *step = &request->steps[0];
+    size_t before = out->size;
+    uint8_t head[FAKE_WIRE_HEAD] = { 'Q' };
+
+    head[1] = (uint8_t)((request->begin != NXI_BEGIN_NONE ? 1 : 0) | (request->end == NXI_END_COMMIT ? 2 : 0) |
+                        (request->end == NXI_END_ROLLBACK ? 4 : 0));
+    if (step->row_limit == FAKE_WIRE_BAD)
+        return nxi_request_fail(request, 0, NX_ETOOLONG, "this one cannot be encoded");
+    memcpy(head + 4, &step->row_limit, 4);
+    memcpy(head + 8, &step->cursor, 8);
+    nxi_buf_put(out, head, sizeof(head));
+    if (out->failed) {
+        out->size = before;
+        return nxi_request_fail(request, 0, NX_ENOMEM, "no memory");
+    }
+    request->lane_data = (int64_t)step->cursor;
+    request->next = NULL;
+    if (s->last != NULL)
+        s->last->next = request;
+    else
+        s->first = request;
+    s->last = request;
+    return NX_OK;
+}
+
+static void finish(state *s, const nxi_sink *sink)
+{
+    nxi_request *request = s->first;
+
+    s->first = request->next;
+    if (s->first == NULL)
+        s->last = NULL;
+    request->next = NULL;
+    request->in_transaction = s->in_transaction;
+    if (request->steps != NULL) {
+        memcpy(&request->steps[0].affected, s->head + 8, 8);
+        request->status = NX_OK;
+        if (request->end == NXI_END_COMMIT)
+            request->outcome = NX_OUTCOME_COMMITTED;
+    }
+    s->head_size = 0;
+    sink->finished(sink->context, request);
+}
+
+static nx_status begin_answer(state *s, nx_error *error)
+{
+    uint64_t id;
+
+    memcpy(&id, s->head + 8, 8);
+    memcpy(&s->body_left, s->head + 4, 4);
+    if (s->head[0] != 'A' || (s->head[1] != 'I' && s->head[1] != 'T'))
+        return nxi_fail(error, NX_EPROTOCOL, "not an answer");
+    if (s->first == NULL || (uint64_t)s->first->lane_data != id)
+        return nxi_fail(error, NX_EPROTOCOL, "an answer nobody asked for");
+    s->in_transaction = s->head[1] == 'T';
+    return NX_OK;
+}
+
+static nx_status wire_decode(void *opaque, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    state *s = opaque;
+
+    while (size > 0) {
+        size_t take;
+
+        if (s->head_size < FAKE_WIRE_HEAD) {
+            take = nxi_min_size(size, FAKE_WIRE_HEAD - s->head_size);
+            memcpy(s->head + s->head_size, data, take);
+            s->head_size += take;
+            if (s->head_size == FAKE_WIRE_HEAD && begin_answer(s, error) != NX_OK)
+                return NX_EPROTOCOL;
+        } else {
+            take = nxi_min_size(size, s->body_left);
+            for (size_t i = 0; i < take; i++) {
+                if (data[i] != s->head[8])
+                    return nxi_fail(error, NX_EPROTOCOL, "another answer's body");
+            }
+            s->body_left -= (uint32_t)take;
+        }
+        if (s->head_size == FAKE_WIRE_HEAD && s->body_left == 0)
+            finish(s, sink);
+        data += take;
+        size -= take;
+    }
+    return NX_OK;
+}
+
+static bool wire_is_idle(const void *opaque)
+{
+    const state *s = opaque;
+
+    return s->first == NULL && !s->in_transaction && s->head_size == 0;
+}
+
+static void wire_give_up(void *opaque, nxi_request *request, nxi_request *tombstone)
+{
+    state *s = opaque;
+    nxi_request **link = &s->first;
+
+    while (*link != request)
+        link = &(*link)->next;
+    tombstone->lane_data = request->lane_data;
+    tombstone->next = request->next;
+    *link = tombstone;
+    if (s->last == request)
+        s->last = tombstone;
+    request->next = NULL;
+}
+
+static void wire_interrupt(void *opaque)
+{
+    atomic_fetch_add(&fake_wire_interrupts, 1);
+    if (fake_wire.interrupt != NULL)
+        fake_wire.interrupt(((state *)opaque)->fd);
+}
+
+static const nxi_wire wire = {
+    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .encode = wire_encode, .decode = wire_decode,
+    .is_idle = wire_is_idle, .give_up = wire_give_up, .interrupt = wire_interrupt
+};
+static const nxi_wire wire_plain = {
+    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .encode = wire_encode, .decode = wire_decode,
+    .is_idle = wire_is_idle
+};
+const nxi_driver fake_wire_driver = { .name = "fake", .wire = &wire };
+const nxi_driver fake_wire_driver_plain = { .name = "plain", .wire = &wire_plain };
+
+/* ------------------------------------------------------------------------------ the other side */
+
+size_t fake_wire_parse(const void *data, size_t size, uint8_t *ret_flags, uint32_t *ret_body, uint64_t *ret_id)
+{
+    const uint8_t *bytes = data;
+
+    if (size < FAKE_WIRE_HEAD)
+        return 0;
+    NX_ASSERT(bytes[0] == 'Q');
+    *ret_flags = bytes[1];
+    memcpy(ret_body, bytes + 4, 4);
+    memcpy(ret_id, bytes + 8, 8);
+    return FAKE_WIRE_HEAD;
+}
+
+void fake_wire_answer(uint8_t head[FAKE_WIRE_HEAD], uint64_t id, uint32_t body, bool in_transaction)
+{
+    memset(head, 0, FAKE_WIRE_HEAD);
+    head[0] = 'A';
+    head[1] = in_transaction ? 'T' : 'I';
+    memcpy(head + 4, &body, 4);
+    memcpy(head + 8, &id, 8);
+}
+
+static bool write_all(int fd, const void *data, size_t size)
+{
+    const char *at = data;
+
+    while (size > 0) {
+        ssize_t put = write(fd, at, size);
+
+        if (put <= 0)
+            return false;
+        at += put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+static bool answer_one(int fd, const uint8_t *request, bool *in_transaction)
+{
+    uint8_t head[FAKE_WIRE_HEAD], flags;
+    char body[4096];
+    uint32_t size;
+    uint64_t id;
+
+    fake_wire_parse(request, FAKE_WIRE_HEAD, &flags, &size, &id);
+    *in_transaction = (*in_transaction || (flags & 1) != 0) && (flags & 6) == 0;
+    fake_wire_answer(head, id, size, *in_transaction);
+    if (!write_all(fd, head, sizeof(head)))
+        return false;
+    memset(body, (int)(id & 0xff), sizeof(body));
+    for (uint32_t left = size; left > 0; left -= (uint32_t)nxi_min_size(left, sizeof(body))) {
+        if (!write_all(fd, body, nxi_min_size(left, sizeof(body))))
+            return false;
+    }
+    return true;
+}
+
+void fake_wire_serve(int fd)
+{
+    uint8_t input[FAKE_WIRE_HEAD * 256];
+    size_t filled = 0;
+    bool in_transaction = false;
+
+    for (;;) {
+        ssize_t got = read(fd, input + filled, sizeof(input) - filled);
+        size_t used = 0;
+
+        if (got <= 0)
+            return;
+        filled += (size_t)got;
+        for (; filled - used >= FAKE_WIRE_HEAD; used += FAKE_WIRE_HEAD) {
+            if (!answer_one(fd, input + used, &in_transaction))
+                return;
+        }
+        memmove(input, input + used, filled - used);
+        filled -= used;
+    }
+}
