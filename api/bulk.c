@@ -68,3 +68,8 @@ const nx_reject *nx_bulk_rejects(nx_bulk *bulk, size_t *ret_count)
 {
     return nxi_bulk_rejects(bulk, ret_count);
 }
+
+const nx_error *nx_bulk_error(const nx_bulk *bulk)
+{
+    return &bulk->error;
+}

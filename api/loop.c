@@ -30,6 +30,7 @@ void nx_loop_close(nx_loop *loop)
     nxi_queries_free(&loop->queries, true);
     nxi_ops_release_all(loop);
     nxi_queries_fini(loop);
+    nxi_sessions_fini(loop);
     nxi_loop_free(loop);
 }
 

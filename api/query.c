@@ -347,7 +347,7 @@ nx_op nx_stream(nx_query *q, const nx_stream_options *options, void *tag)
 
 nx_op nx_fetch_sql(nx_db *db, const nx_entity *entity, const char *sql, const nx_value *values, size_t count, void *tag)
 {
-    nxi_op *op = nxi_op_new(db->loop, db, tag, 0);
+    nxi_op *op = nxi_op_new(db->loop, db, tag, db->pool == NULL ? 0 : nxi_pool_options(db->pool)->deadline_ms);
 
     if (op != NULL)
         nxi_db_fetch_sql(db, op, entity, &(nxi_raw){ sql, values, count });

@@ -10,19 +10,8 @@ uint64_t nx_histogram_percentile(const nx_histogram *histogram, double share)
     return nxi_histogram_percentile(histogram, share);
 }
 
-/* The pool counts what its workers did together. */
-static void collect(nx_db *db)
-{
-    if (db->pool == NULL)
-        return;
-    nxi_pool_counters counters = nxi_pool_count(db->pool);
-    db->stats.group_commits = counters.group_commits;
-    db->stats.grouped_sessions = counters.grouped_sessions;
-}
-
 const nx_stats *nx_stats_get(nx_db *db)
 {
-    collect(db);
     nxi_arena_reset(&db->stats_arena);
     return nxi_stats_snapshot(&db->stats, &db->stats_arena);
 }
@@ -34,7 +23,6 @@ void nx_stats_clear(nx_db *db)
 
 const char *nx_stats_text(nx_db *db)
 {
-    collect(db);
     nxi_buf_clear(&db->stats_text);
     nxi_stats_text(&db->stats, &db->stats_text);
     return nxi_buf_str(&db->stats_text);
@@ -42,7 +30,6 @@ const char *nx_stats_text(nx_db *db)
 
 const char *nx_stats_prometheus(nx_db *db)
 {
-    collect(db);
     nxi_buf_clear(&db->stats_text);
     nxi_stats_prometheus(&db->stats, &db->stats_text);
     return nxi_buf_str(&db->stats_text);

@@ -29,6 +29,8 @@ typedef struct nxi_dialect {
     void (*column_check)(const nxi_column *column, const char *quoted, nxi_buf *sql);
     /* What follows the closing parenthesis of CREATE TABLE, e.g. " ENGINE=InnoDB"; may be NULL. */
     const char *table_suffix;
+    /* What follows a column that is compared or sorted, so that it goes by value: " COLLATE x", or "". */
+    const char *(*collation)(nx_type type);
     /*
      * `lhs IN (...)` for any number of values: in_list tells the number of parameters for `count` values (padded, so
      * that few shapes arise, or 1 for an array), in_render writes the text with that many placeholders by calling `placeholder`, and

@@ -55,6 +55,7 @@ typedef struct nxi_step {
     nx_reject *rejects;           /* .row is the index in rows */
     size_t reject_count;
     size_t ignored;               /* WRITE: rows that NX_CONFLICT_IGNORE left out */
+    size_t updated;               /* WRITE of a statement that upserts: rows that were there */
     int64_t elapsed_ns;
 } nxi_step;
 
@@ -89,7 +90,9 @@ typedef struct nxi_request {
     nx_error *error;              /* in the arena when status is not NX_OK (static for NX_ENOMEM) */
     size_t failed_step;
     nx_outcome outcome;           /* of the transaction that ended with it */
-    bool in_transaction;          /* its transaction is still open */
+    bool in_transaction;          /* its transaction is still open. One that a request began and failed in is not */
+    uint32_t shared_with;         /* how many requests one commit served together, itself included; 0: none */
+    bool first_of_group;          /* counts that commit once */
     int64_t taken_ns, done_ns;
     /* of the connection or worker that has it */
     void *lane;

@@ -180,7 +180,7 @@ static void maybe_end(nx_bulk *bulk)
         nxi_op_fail(op, bulk->status, &bulk->error);
         return;
     }
-    op->last.public.count = (int64_t)bulk->counts.loaded;
+    op->last.public.count = (int64_t)(bulk->counts.loaded + bulk->counts.updated);
     nxi_op_finish(op);
 }
 
@@ -215,10 +215,11 @@ static void account(nx_bulk *bulk, const nxi_bulk_batch *batch, const nxi_call *
         if (part->count == 0)
             continue;
         const nxi_step *step = &call->request.steps[step_at++];
-        uint64_t loaded = part->count - step->reject_count - step->ignored;
+        uint64_t loaded = part->count - step->reject_count - step->ignored - step->updated;
         bulk->counts.loaded += loaded;
+        bulk->counts.updated += step->updated;
         bulk->counts.ignored += step->ignored;
-        *ret_loaded += (int64_t)loaded;
+        *ret_loaded += (int64_t)(loaded + step->updated);
         for (size_t i = 0; i < step->reject_count; i++)
             if (bad_row(bulk, part->numbers[step->rejects[i].row], &step->rejects[i].error) != NX_OK)
                 break;

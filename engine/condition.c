@@ -165,13 +165,15 @@ nx_status nxi_resolver_end(nxi_resolver *resolver, nxi_condition *condition)
 
 /* ------------------------------------------------------------------------------------- names */
 
-nx_status nxi_resolve_column(const nxi_resolver *resolver, const nxi_table *table, nx_column column, const nxi_column **ret_column)
+nx_status nxi_resolve_column(const nxi_resolver *resolver, const nxi_table *table, nx_column column,
+                             const nxi_column **ret_column)
 {
     const nx_entity *entity = table->entity;
     if (column.entity == NULL || (column.entity == entity && column.field >= entity->field_count))
         return nxi_resolver_fail(resolver, NX_ENOFIELD, "%s has no such field", entity->name);
     if (column.entity != entity)
-        return nxi_resolver_fail(resolver, NX_ENOFIELD, "a field of %s where one of %s is expected", column.entity->name, entity->name);
+        return nxi_resolver_fail(resolver, NX_ENOFIELD, "a field of %s where one of %s is expected", column.entity->name,
+                                 entity->name);
     uint16_t index = table->field_column[column.field];
     if (index == UINT16_MAX)
         return nxi_resolver_fail(resolver, NX_ENOFIELD, "%s.%s has no column", entity->name, entity->fields[column.field].name);
@@ -270,7 +272,8 @@ nx_status nxi_resolve_value(const nxi_resolver *resolver, const nxi_column *colu
     if (status == NX_ENOMEM)
         return no_memory(resolver);
     if (status == NX_ERANGE)
-        return FAIL_COLUMN(resolver, column, status, "%s.%s: value out of the range of %s", entity, field, nx_type_name(column->type));
+        return FAIL_COLUMN(resolver, column, status, "%s.%s: value out of the range of %s", entity, field,
+                           nx_type_name(column->type));
     if (status != NX_OK)
         return FAIL_COLUMN(resolver, column, status, "%s.%s: %s given where %s is expected", entity, field,
                            nx_type_name(value->type), nx_type_name(column->type));
@@ -311,7 +314,8 @@ static nx_status condition_new(nxi_resolver *resolver, nx_verb verb, size_t valu
     return NX_OK;
 }
 
-nx_status nxi_condition_node(nxi_resolver *resolver, nx_verb verb, nxi_condition *const *parts, size_t count, nxi_condition **ret_condition)
+nx_status nxi_condition_node(nxi_resolver *resolver, nx_verb verb, nxi_condition *const *parts, size_t count,
+                             nxi_condition **ret_condition)
 {
     NX_ASSERT(verb == NX_VERB_AND || verb == NX_VERB_OR || (verb == NX_VERB_NOT && count == 1));
     nxi_condition *node;
@@ -400,12 +404,14 @@ static nx_status make_pattern(const nxi_resolver *resolver, nx_text text, bool a
     return NX_OK;
 }
 
-static nx_status like(nxi_resolver *resolver, nx_verb verb, const nxi_target *target, const nx_value *value, nxi_condition **ret_condition)
+static nx_status like(nxi_resolver *resolver, nx_verb verb, const nxi_target *target, const nx_value *value,
+                      nxi_condition **ret_condition)
 {
     const nxi_column *column = target->column;
     const char *entity = entity_of(column), *field = column->field->name;
     if (column->type != NX_TYPE_text && column->type != NX_TYPE_longtext)
-        return FAIL_COLUMN(resolver, column, NX_ETYPE, "%s.%s is %s: only texts have patterns", entity, field, nx_type_name(column->type));
+        return FAIL_COLUMN(resolver, column, NX_ETYPE, "%s.%s is %s: only texts have patterns", entity, field,
+                           nx_type_name(column->type));
     if (value->type != NX_TYPE_text && value->type != NX_TYPE_longtext)
         return FAIL_COLUMN(resolver, column, NX_ETYPE, "%s.%s: a pattern is a text", entity, field);
     if (verb == NX_VERB_LIKE || verb == NX_VERB_ILIKE)
@@ -486,7 +492,8 @@ static bool is_number(nx_type type)
 
 static bool are_comparable(const nxi_column *a, const nxi_column *b)
 {
-    bool are_texts = (a->type == NX_TYPE_text || a->type == NX_TYPE_longtext) && (b->type == NX_TYPE_text || b->type == NX_TYPE_longtext);
+    bool are_texts =
+        (a->type == NX_TYPE_text || a->type == NX_TYPE_longtext) && (b->type == NX_TYPE_text || b->type == NX_TYPE_longtext);
     return a->type == b->type || are_texts || (is_number(a->type) && is_number(b->type));
 }
 
@@ -497,8 +504,8 @@ nx_status nxi_condition_columns(nxi_resolver *resolver, nx_verb verb, const nxi_
     const char *entity = entity_of(column), *field = column->field->name;
     NX_ASSERT(other->table == column->table);
     if ((unsigned)verb > NX_VERB_GE || target->parts > 1 || parts_of(other) > 1)
-        return FAIL_COLUMN(resolver, column, NX_EINVAL, "%s.%s and %s: columns are compared by = != < <= > >= only", entity, field,
-                           other->field->name);
+        return FAIL_COLUMN(resolver, column, NX_EINVAL, "%s.%s and %s: columns are compared by = != < <= > >= only", entity,
+                           field, other->field->name);
     if (!are_comparable(column, other))
         return FAIL_COLUMN(resolver, column, NX_ETYPE, "%s.%s is %s and %s is %s: they cannot be compared", entity, field,
                            nx_type_name(column->type), other->field->name, nx_type_name(other->type));

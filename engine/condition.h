@@ -54,7 +54,8 @@ NX_MUST_CHECK nx_status nxi_resolve_path(nxi_resolver *resolver, const nx_path *
 NX_MUST_CHECK nx_status nxi_resolve_target(nxi_resolver *resolver, const nxi_path *path, bool collapse, nxi_target *ret_target);
 
 /* A copy of the value, of the column's type, but labels of enumerations as texts. NULL stays NULL. */
-NX_MUST_CHECK nx_status nxi_resolve_value(const nxi_resolver *resolver, const nxi_column *column, const nx_value *value, nx_value *ret_value);
+NX_MUST_CHECK nx_status nxi_resolve_value(const nxi_resolver *resolver, const nxi_column *column, const nx_value *value,
+                                          nx_value *ret_value);
 /* Databases hold labels, and a parameter does not know the field that it is for: make an enumeration's value its label. */
 void nxi_value_label(const nxi_column *column, nx_value *value);
 /* NX_TYPE_null, or a text, bytes or vector without data. */
@@ -64,8 +65,8 @@ bool nxi_value_is_none(const nx_value *value);
 NX_MUST_CHECK nx_status nxi_condition_leaf(nxi_resolver *resolver, nx_verb verb, const nxi_target *target, const nx_value *values,
                                            size_t count, nxi_condition **ret_condition);
 /* Column to column: EQ .. GE. */
-NX_MUST_CHECK nx_status nxi_condition_columns(nxi_resolver *resolver, nx_verb verb, const nxi_target *target, const nxi_column *other,
-                                              nxi_condition **ret_condition);
+NX_MUST_CHECK nx_status nxi_condition_columns(nxi_resolver *resolver, nx_verb verb, const nxi_target *target,
+                                              const nxi_column *other, nxi_condition **ret_condition);
 /* AND, OR, NOT; `parts` is copied. No part: AND is true, OR is false. */
 NX_MUST_CHECK nx_status nxi_condition_node(nxi_resolver *resolver, nx_verb verb, nxi_condition *const *parts, size_t count,
                                            nxi_condition **ret_condition);

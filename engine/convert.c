@@ -10,7 +10,7 @@ static nx_status set_integer(nx_type type, int64_t number, nx_value *value)
 {
     if (number < nxi_integer_min(type) || number > nxi_integer_max(type))
         return NX_ERANGE;
-    *value = (nx_value){ .type = type, .i64 = number };
+    *value = (nx_value){.type = type, .i64 = number};
     return NX_OK;
 }
 
@@ -108,7 +108,7 @@ static nx_status to_decimal(nxi_arena *arena, nx_value *value)
     copy = nxi_arena_text(arena, text, size);
     if (copy == NULL)
         return NX_ENOMEM;
-    *value = (nx_value){ .type = NX_TYPE_decimal, .text = { copy, size } };
+    *value = (nx_value){.type = NX_TYPE_decimal, .text = {copy, size}};
     return NX_OK;
 }
 
@@ -121,14 +121,14 @@ static nx_status to_enumeration(const char *const *labels, nx_value *value)
             ;
         if (value->i64 < 0 || value->i64 > INT32_MAX || (labels != NULL && labels[index] == NULL))
             return NX_ERANGE;
-        *value = (nx_value){ .type = NX_TYPE_enumeration, .enumeration = (nx_enumeration)value->i64 };
+        *value = (nx_value){.type = NX_TYPE_enumeration, .enumeration = (nx_enumeration)value->i64};
         return NX_OK;
     }
     if (!nxi_type_is_text(value->type) || labels == NULL)
         return NX_ETYPE;
     for (; labels[index] != NULL; index++) {
         if (strlen(labels[index]) == value->text.size && memcmp(labels[index], value->text.data, value->text.size) == 0) {
-            *value = (nx_value){ .type = NX_TYPE_enumeration, .enumeration = index };
+            *value = (nx_value){.type = NX_TYPE_enumeration, .enumeration = index};
             return NX_OK;
         }
     }
@@ -171,7 +171,7 @@ static nx_status to_bytes(nxi_arena *arena, nx_value *value)
         data[i / 2] = (uint8_t)(high << 4 | low);
     }
     data[text.size / 2] = 0;
-    *value = (nx_value){ .type = NX_TYPE_bytes, .bytes = { data, text.size / 2 } };
+    *value = (nx_value){.type = NX_TYPE_bytes, .bytes = {data, text.size / 2}};
     return NX_OK;
 }
 
@@ -182,7 +182,7 @@ static nx_status to_bytes(nxi_arena *arena, nx_value *value)
         break;
 static nx_status from_text_form(nxi_arena *arena, nx_type type, nx_value *value)
 {
-    nx_value result = { .type = type };
+    nx_value result = {.type = type};
     nx_text text = value->text;
     nx_status status = NX_ETYPE;
 
@@ -299,7 +299,7 @@ nx_status nxi_vector_parse(nxi_arena *arena, nx_text text, nx_vector *ret_vector
         if (comma != NULL && at >= end)
             return NX_ETYPE; /* nothing behind the last comma */
     }
-    *ret_vector = (nx_vector){ data, size };
+    *ret_vector = (nx_vector){data, size};
     return NX_OK;
 }
 
@@ -310,10 +310,10 @@ nx_text nxi_vector_format(nxi_arena *arena, nx_vector vector)
     char *text;
 
     if (vector.data == NULL || !nxi_mul_size(vector.size, COMPONENT, &bytes) || !nxi_add_size(bytes, 3, &bytes))
-        return (nx_text){ 0 };
+        return (nx_text){0};
     text = nxi_arena_get(arena, bytes, 1);
     if (text == NULL)
-        return (nx_text){ 0 };
+        return (nx_text){0};
     text[at++] = '[';
     for (size_t i = 0; i < vector.size; i++) {
         if (i != 0)
@@ -322,5 +322,5 @@ nx_text nxi_vector_format(nxi_arena *arena, nx_vector vector)
     }
     text[at++] = ']';
     text[at] = '\0';
-    return (nx_text){ text, at };
+    return (nx_text){text, at};
 }

@@ -289,14 +289,16 @@ void nxi_core_ring(nxi_core *core, nxi_io *from)
 
 int nxi_core_fd(nxi_core *core)
 {
-    if (!core->fd_mode) {
+    int fd = nxi_io_fd(core->io);
+
+    if (!core->fd_mode && fd >= 0) {
         core->fd_mode = true;
-        /* Readable at once: the turn that follows sets timers and the doorbells right. The enter arms what makes it readable. */
-        nxi_io_wake(core->io);
+        /* Readable at once: the turn that follows sets timers and doorbells right. The enter arms what makes it readable. */
         if (nxi_io_enter(core->io, 0) != NX_OK)
             core->broken = NX_EIO;
+        nxi_io_wake(core->io);
     }
-    return nxi_io_fd(core->io);
+    return fd;
 }
 
 /* ------------------------------------------------------------------------------ a turn */
@@ -417,16 +419,18 @@ static nx_status settle(nxi_core *core)
 {
     for (int round = 0; round < SETTLE_ROUNDS; round++) {
         int64_t first = nxi_timers_first(&core->timers);
-        nx_status status;
+        nx_status status = NX_OK;
 
         walk_sources(core, WALK_HAND_OVER);
         if (first != INT64_MAX && !nxi_io_timer(core->io, first))
             break;
-        status = nxi_io_has_unsent(core->io) ? enter(core, 0) : NX_OK;
-        if (status != NX_OK)
-            return status;
+        if (nxi_io_has_unsent(core->io) || nxi_io_is_ready(core->io)) {
+            status = enter(core, 0);
+            if (status != NX_OK)
+                return status;
+        }
         atomic_store(&core->asleep, true);
-        if (!any_news(core))
+        if (!any_news(core) && !nxi_io_is_ready(core->io))
             return NX_OK;
         atomic_store_explicit(&core->asleep, false, memory_order_relaxed);
         collect(core);

@@ -7,11 +7,11 @@
  * its midnight. A timestamptz without an offset is taken as UTC; a timestamp with one is refused. A leap second exists but
  * cannot be held: NX_ERANGE.
  */
-#include "engine/civil.h"
+#include "engine/datetime.h"
 #include "engine/types.h"
 
 #define MICROSECONDS_PER_SECOND INT64_C(1000000)
-#define MICROSECONDS_PER_DAY (INT64_C(86400) * MICROSECONDS_PER_SECOND)
+#define MICROSECONDS_PER_DAY    (INT64_C(86400) * MICROSECONDS_PER_SECOND)
 
 /* ----------------------------------------------------------------------------- writing */
 
@@ -142,11 +142,13 @@ size_t nx_timestamptz_format(nx_timestamptz value, char *ret_text)
 
 /* ----------------------------------------------------------------------------- reading */
 
-typedef struct cursor { const char *p, *end; } cursor;
+typedef struct cursor {
+    const char *p, *end;
+} cursor;
 
 static cursor cursor_of(nx_text text)
 {
-    return (cursor){ text.data, text.data == NULL ? NULL : text.data + text.size };
+    return (cursor){text.data, text.data == NULL ? NULL : text.data + text.size};
 }
 
 static bool take(cursor *c, char expected)

@@ -41,6 +41,10 @@ static void record(nxi_call *call, int64_t now)
             break;
     }
     db->stats.ops++;
+    if (request->shared_with > 1) {
+        db->stats.grouped_sessions++;
+        db->stats.group_commits += request->first_of_group;
+    }
     if (request->status != NX_OK)
         db->stats.errors++;
 }

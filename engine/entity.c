@@ -100,7 +100,9 @@ static bool copy_options(nxi_arena *arena, nx_entity *entity)
 
 /* ------------------------------------------------------------------------------ layout */
 
-typedef struct layout { size_t size, align; } layout;
+typedef struct layout {
+    size_t size, align;
+} layout;
 
 /* Size and alignment of a field's member; false: nothing of that type can be stored. */
 static bool layout_of(const nx_field *field, layout *ret_layout)
@@ -109,14 +111,14 @@ static bool layout_of(const nx_field *field, layout *ret_layout)
 
     switch (field->kind) {
     case NX_KIND_SINGLE:
-        *ret_layout = (layout){ sizeof(nx_reference), alignof(nx_reference) };
+        *ret_layout = (layout){sizeof(nx_reference), alignof(nx_reference)};
         return field->target != NULL;
     case NX_KIND_SET:
-        *ret_layout = (layout){ sizeof(nx_set), alignof(nx_set) };
+        *ret_layout = (layout){sizeof(nx_set), alignof(nx_set)};
         return field->target != NULL;
     case NX_KIND_LOCAL:
         if (!nxi_type_is_scalar(field->type)) {
-            *ret_layout = (layout){ field->size, alignof(max_align_t) };
+            *ret_layout = (layout){field->size, alignof(max_align_t)};
             return field->size != 0 && field->size <= UINT32_MAX;
         }
         break;
@@ -130,9 +132,9 @@ static bool layout_of(const nx_field *field, layout *ret_layout)
         return false;
     }
     info = &nxi_types[field->type];
-    *ret_layout = (layout){ info->size, info->align };
+    *ret_layout = (layout){info->size, info->align};
     if (field->kind == NX_KIND_OPT)
-        *ret_layout = (layout){ info->optional_size, info->optional_align };
+        *ret_layout = (layout){info->optional_size, info->optional_align};
     return true;
 }
 
@@ -254,10 +256,10 @@ nx_column nx_column_of(const nx_entity *entity, const char *field_name)
     if (entity != NULL && field_name != NULL) {
         for (size_t i = 0; i < entity->field_count; i++) {
             if (strcmp(entity->fields[i].name, field_name) == 0)
-                return (nx_column){ entity, (uint16_t)i };
+                return (nx_column){entity, (uint16_t)i};
         }
     }
-    return (nx_column){ entity, UINT16_MAX };
+    return (nx_column){entity, UINT16_MAX};
 }
 
 /* NX_ENOFIELD: a column of another entity; NX_ETYPE: a field that holds no single value. */

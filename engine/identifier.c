@@ -83,7 +83,7 @@ nx_timestamptz nx_now(void)
 {
     struct timespec time = now();
 
-    return (nx_timestamptz){ (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000 };
+    return (nx_timestamptz){(int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000};
 }
 
 /* Milliseconds << 18 | fraction: larger than every word before. */
@@ -249,7 +249,7 @@ static unsigned crockford_value(char c)
 
 nx_status nx_ulid_parse(nx_text text, nx_ulid *ret_value)
 {
-    uint64_t words[2] = { 0, 0 };
+    uint64_t words[2] = {0, 0};
     bool overflow = false;
 
     if (text.data == NULL || text.size != ULID_SIZE)

@@ -91,9 +91,9 @@ void nxi_identity_remove(nxi_identity *identity, void *row)
     header->flags &= (uint8_t)~NXI_ROW_MAPPED;
 }
 
-void nxi_identity_sweep(nxi_identity *identity, uint8_t flag)
+nxi_row *nxi_identity_sweep(nxi_identity *identity, uint8_t flag)
 {
-    nxi_row *last = NULL;
+    nxi_row *last = NULL, *swept = NULL, **swept_end = &swept;
 
     for (nxi_row **link = &identity->first; *link != NULL;) {
         nxi_row *row = *link;
@@ -106,6 +106,9 @@ void nxi_identity_sweep(nxi_identity *identity, uint8_t flag)
             identity->unsettled = row->next;
         *link = row->next;
         row->next = NULL;
+        *swept_end = row;
+        swept_end = &row->next;
     }
     identity->last = last;
+    return swept;
 }

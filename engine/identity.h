@@ -31,8 +31,8 @@ void *nxi_identity_find(const nxi_identity *identity, const nxi_table *table, co
 void *nxi_identity_find_row(const nxi_identity *identity, const nxi_table *table, const void *row, uint64_t hash);
 /* Enter one settled row. */
 NX_MUST_CHECK bool nxi_identity_add(nxi_identity *identity, void *row, uint64_t hash);
-/* Drop rows that carry this flag from the list (not from the map). */
-void nxi_identity_sweep(nxi_identity *identity, uint8_t flag);
+/* Take rows that carry this flag out of the list (not out of the map); they are returned as a list, in their order. */
+nxi_row *nxi_identity_sweep(nxi_identity *identity, uint8_t flag);
 void nxi_identity_remove(nxi_identity *identity, void *row);
 
 #endif

@@ -76,7 +76,7 @@ static nx_status take_part(const char **p, const char *end, part *ret_part)
     __int128 unit = MICROSECONDS_PER_SECOND;
     const char *start;
 
-    *ret_part = (part){ 0 };
+    *ret_part = (part){0};
     if (*p != end && (**p == '-' || **p == '+'))
         ++*p;
     for (start = *p; *p != end && **p >= '0' && **p <= '9'; ++*p) {
@@ -104,7 +104,9 @@ static nx_status take_part(const char **p, const char *end, part *ret_part)
 }
 
 /* What is summed up; wide enough for any number of parts that are each below their limit. */
-typedef struct sums { __int128 months, days, microseconds; } sums;
+typedef struct sums {
+    __int128 months, days, microseconds;
+} sums;
 
 /* Adds one part; NX_ETYPE when the designator is unknown or not behind the last one. */
 static nx_status add_part(sums *total, const part *one, bool in_time, const char **rest)
@@ -168,7 +170,7 @@ nx_status nx_interval_parse(nx_text text, nx_interval *ret_value)
 {
     const char *p = text.data, *end = text.data == NULL ? NULL : text.data + text.size;
     bool negative = p != end && *p == '-';
-    sums total = { 0 };
+    sums total = {0};
     nx_status status;
 
     if (p != end && (*p == '-' || *p == '+'))
@@ -179,10 +181,10 @@ nx_status nx_interval_parse(nx_text text, nx_interval *ret_value)
     if (status != NX_OK)
         return status;
     if (negative)
-        total = (sums){ -total.months, -total.days, -total.microseconds };
+        total = (sums){-total.months, -total.days, -total.microseconds};
     if (total.months < INT32_MIN || total.months > INT32_MAX || total.days < INT32_MIN || total.days > INT32_MAX ||
         total.microseconds < INT64_MIN || total.microseconds > INT64_MAX)
         return NX_ERANGE;
-    *ret_value = (nx_interval){ (int32_t)total.months, (int32_t)total.days, (int64_t)total.microseconds };
+    *ret_value = (nx_interval){(int32_t)total.months, (int32_t)total.days, (int64_t)total.microseconds};
     return NX_OK;
 }

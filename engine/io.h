@@ -140,7 +140,7 @@ static inline bool nxi_io_has_unsent(nxi_io *io) { return io->ops->has_unsent(io
 static inline bool nxi_io_next(nxi_io *io, nxi_event *ret_event) { return io->ops->next(io, ret_event); }
 /* Any thread: the owner gets NXI_IO_WAKE, at least once for all wakes since the last one. */
 static inline void nxi_io_wake(nxi_io *io) { io->ops->wake(io); }
-/* Readable when there are events; the io's own. -1: none. */
+/* Readable when there may be events, until the next enter; the io's own. -1: there is none, or no descriptor is left. */
 static inline int nxi_io_fd(nxi_io *io) { return io->ops->fd(io); }
 /* Everything started must have had its last event. NULL is allowed. */
 static inline void nxi_io_close(nxi_io *io)

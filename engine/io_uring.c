@@ -25,9 +25,10 @@ typedef struct uring {
     nxi_memory *memory;
     struct io_uring ring;
     int wake_fd;
+    _Atomic int tell_fd;  /* Sync: atomic. -1 until somebody wants to poll */
     atomic_bool woken;    /* Sync: atomic. A wake is under way, so further ones need no system call */
     bool wake_armed;
-    bool bells;           /* MSG_RING is there; constant after open, read by other threads */
+    bool bells;           /* MSG_RING is there */
     bool skip_success;    /* IOSQE_CQE_SKIP_SUCCESS is there */
     bool multishot;
     bool timer_armed;
@@ -283,6 +284,15 @@ static bool uring_has_unsent(nxi_io *io)
     return io_uring_sq_ready(&of(io)->ring) != 0;
 }
 
+/* Before looking for events: those that come later tell again. Who stops looking asks is_ready after this. */
+static void hush(uring *u)
+{
+    uint64_t count;
+
+    while (read(u->tell_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
+}
+
 static nx_status uring_enter(nxi_io *io, int64_t wait_ns)
 {
     uring *u = of(io);
@@ -291,6 +301,8 @@ static nx_status uring_enter(nxi_io *io, int64_t wait_ns)
 
     if (!u->wake_armed)
         arm_wake(u);
+    if (u->tell_fd >= 0)
+        hush(u);
     if (wait_ns <= 0 || uring_is_ready(io)) {
         if (!uring_has_unsent(io) && !needs_fetch(u))
             return NX_OK;
@@ -391,20 +403,45 @@ static bool uring_next(nxi_io *io, nxi_event *ret_event)
     return true;
 }
 
-static void uring_wake(nxi_io *io)
+static void ring_eventfd(int fd)
 {
-    uring *u = of(io);
     uint64_t one = 1;
 
-    if (atomic_exchange(&u->woken, true))
-        return;
-    while (write(u->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
         continue;
 }
 
+static void uring_wake(nxi_io *io)
+{
+    uring *u = of(io);
+    int tell_fd = atomic_load(&u->tell_fd);
+
+    if (atomic_exchange(&u->woken, true))
+        return;
+    ring_eventfd(u->wake_fd);
+    /* The kernel would tell as well, but of one eventfd that triggers another only after an RCU grace period. */
+    if (tell_fd >= 0)
+        ring_eventfd(tell_fd);
+}
+
+/*
+ * Not the ring's own descriptor: with DEFER_TASKRUN, a doorbell of another ring is task work that wakes nobody who polls that
+ * (seen on Linux 6.18). The kernel signals a registered eventfd in all cases.
+ */
 static int uring_fd(nxi_io *io)
 {
-    return of(io)->ring.ring_fd;
+    uring *u = of(io);
+    int fd = u->tell_fd;
+
+    if (fd >= 0)
+        return fd;
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0 && io_uring_register_eventfd(&u->ring, fd) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    u->tell_fd = fd;
+    return fd;
 }
 
 static void uring_close(nxi_io *io)
@@ -414,6 +451,8 @@ static void uring_close(nxi_io *io)
     io_uring_queue_exit(&u->ring);
     free_buffers(u);
     close(u->wake_fd);
+    if (u->tell_fd >= 0)
+        close(u->tell_fd);
     nxi_release(u->memory, u);
 }
 
@@ -518,6 +557,7 @@ nx_status nxi_io_uring_open(nxi_memory *memory, uint32_t entries, nxi_io **ret_i
     if (u == NULL)
         return nxi_fail(error, NX_ENOMEM, "no memory for a ring");
     u->io.ops = &uring_ops;
+    u->tell_fd = -1;
     u->memory = memory;
     /* CLAMP bounds both queues, but entries * 4 must not overflow before it gets there. */
     result = setup(u, entries == 0 ? 1 : entries > 32768 ? 32768 : entries);

@@ -222,13 +222,13 @@ typedef struct decimal_parts {
 
 static bool split_decimal(const char *data, size_t size, decimal_parts *ret_parts)
 {
-    decimal_parts parts = { 0 };
+    decimal_parts parts = {0};
     size_t at = 0, start;
 
     if (data == NULL || size == 0)
         return false;
     if (nxi_text_is_word(data, size, "nan")) {
-        *ret_parts = (decimal_parts){ .nan = true };
+        *ret_parts = (decimal_parts){.nan = true};
         return true;
     }
     if (data[0] == '-' || data[0] == '+') {

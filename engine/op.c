@@ -52,9 +52,8 @@ void nxi_ops_release_all(nx_loop *loop)
         nxi_completion_take(loop, completion);
         nxi_completion_seen(loop, completion);
     }
-    for (uint32_t i = 0; i < loop->op_count; i++)
-        if (loop->ops[i]->used && loop->ops[i]->last.state == NXI_COMPLETION_HELD)
-            nxi_completion_seen(loop, &loop->ops[i]->last); /* a user never gave it back */
+    while (loop->held != NULL) /* a user never gave it back */
+        nxi_completion_seen(loop, loop->held);
 }
 
 void nxi_loop_free(nx_loop *loop)
@@ -147,6 +146,7 @@ nxi_op *nxi_op_new(nx_loop *loop, nx_db *db, void *tag, uint32_t deadline_ms)
     op->held[0] = op->held[1] = NULL;
     op->emitted = 0;
     op->last.op = op;
+    op->last.db = db;
     op->last.state = NXI_COMPLETION_IDLE;
     op->last.awaited = false;
     op->last.public = (nx_completion){ .op = { op->slot, op->generation }, .tag = tag };
@@ -197,9 +197,25 @@ void nxi_completion_take(nx_loop *loop, nxi_completion *completion)
         loop->last = completion->previous;
     else
         completion->next->previous = completion->previous;
-    completion->next = completion->previous = NULL;
     completion->state = NXI_COMPLETION_HELD;
+    completion->previous = NULL;
+    completion->next = loop->held;
+    if (loop->held != NULL)
+        loop->held->previous = completion;
+    loop->held = completion;
     loop->ready--;
+}
+
+static void unhold(nx_loop *loop, nxi_completion *completion)
+{
+    if (completion->previous == NULL)
+        loop->held = completion->next;
+    else
+        completion->previous->next = completion->next;
+    if (completion->next != NULL)
+        completion->next->previous = completion->previous;
+    completion->next = completion->previous = NULL;
+    completion->state = NXI_COMPLETION_IDLE;
 }
 
 void nxi_op_finish(nxi_op *op)
@@ -262,6 +278,7 @@ bool nxi_op_emit(nxi_op *op, const nx_completion *values, nxi_arena *arena)
     else if ((completion = nxi_zalloc(loop->memory, sizeof(*completion))) == NULL)
         return false;
     completion->op = op;
+    completion->db = op->db;
     completion->public = *values;
     completion->public.op = nxi_op_handle(op);
     completion->public.tag = op->last.public.tag;
@@ -302,7 +319,7 @@ void nxi_completion_seen(nx_loop *loop, nxi_completion *completion)
         nxi_completion_take(loop, completion);
     if (completion->state != NXI_COMPLETION_HELD)
         return;
-    completion->state = NXI_COMPLETION_IDLE;
+    unhold(loop, completion);
     if (completion == &op->last) {
         op_free(op);
         return;
@@ -331,10 +348,10 @@ void nxi_ops_abort(nx_loop *loop, nx_db *db)
 
 void nxi_ops_release_awaited(nx_loop *loop, nx_db *db)
 {
-    for (uint32_t i = 0; i < loop->op_count; i++) {
-        nxi_op *op = loop->ops[i];
-        if (op->used && op->last.state == NXI_COMPLETION_HELD && op->last.awaited && (db == NULL || op->db == db))
-            nxi_completion_seen(loop, &op->last);
+    for (nxi_completion *completion = loop->held, *next; completion != NULL; completion = next) {
+        next = completion->next;
+        if (completion->awaited && completion->db == db)
+            nxi_completion_seen(loop, completion);
     }
 }
 

@@ -23,7 +23,8 @@ typedef enum nxi_completion_state { NXI_COMPLETION_IDLE, NXI_COMPLETION_QUEUED, 
 struct nxi_completion {
     nx_completion public;
     nxi_op *op;
-    nxi_completion *next, *previous; /* completion queue */
+    nxi_completion *next, *previous; /* completion queue, or the list of held ones */
+    nx_db *db;
     nxi_arena arena;                 /* of a stream's batch; an operation's last one uses the operation's */
     nxi_completion_state state;
     bool awaited;                    /* given out by nx_await */
@@ -60,6 +61,7 @@ struct nx_loop {
     uint32_t op_capacity;
     nxi_op *free_ops;
     nxi_completion *first, *last; /* completion queue */
+    nxi_completion *held;         /* given out and not given back */
     nxi_completion *free_completions;
     size_t ready;            /* completions in the queue */
     size_t in_flight;        /* operations without their last completion */
@@ -68,6 +70,7 @@ struct nx_loop {
     struct nx_session *sessions;
     struct nx_query *queries; /* that belong to nobody else */
     struct nx_query *free_queries;
+    struct nx_session *free_sessions;
     struct nx_bulk *bulks;
     struct nx_loop *next_of_thread;
     uint64_t last_transaction, last_cursor;
@@ -108,7 +111,7 @@ nx_op nxi_op_refuse(nx_loop *loop, nx_db *db, void *tag, nx_status status, const
 void nxi_completion_seen(nx_loop *loop, nxi_completion *completion);
 /* Operations of a database that wait for nothing that still comes end with NX_ECLOSED; NULL: of all. */
 void nxi_ops_abort(nx_loop *loop, nx_db *db);
-/* Give back what nx_await handed out for a database and nobody marked seen; NULL: of all. */
+/* Give back what nx_await handed out for a database and nobody marked seen. */
 void nxi_ops_release_awaited(nx_loop *loop, nx_db *db);
 
 /* The queue for nx_await: the first completion of that operation, or NULL. */

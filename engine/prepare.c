@@ -70,7 +70,7 @@ bool nxi_prepare_build(nxi_arena *arena, nxi_table *table)
 
         column->checks = (uint16_t)checks_of(column);
         if ((column->checks & CHECK_LABEL) != 0) {
-            column->max = (nx_value){ .type = NX_TYPE_enumeration, .enumeration = -1 };
+            column->max = (nx_value){.type = NX_TYPE_enumeration, .enumeration = -1};
             while (column->field->labels[column->max.enumeration + 1] != NULL)
                 column->max.enumeration++;
         }

@@ -178,7 +178,8 @@ static bool is_reading(const scan *s)
 }
 
 /* For one execution: as the caller's arena lives. */
-static nx_status make_passing(nxi_sql *sql, nxi_statement *prototype, nxi_arena *arena, const nxi_statement **ret_statement, nx_error *error)
+static nx_status make_passing(nxi_sql *sql, nxi_statement *prototype, nxi_arena *arena, const nxi_statement **ret_statement,
+                              nx_error *error)
 {
     nxi_statement *made = nxi_arena_copy(arena, prototype, sizeof(*prototype));
     char *text = sql->text.failed ? NULL : nxi_arena_text(arena, sql->text.data, sql->text.size);

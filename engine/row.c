@@ -9,7 +9,7 @@
 #include "engine/map.h"
 #include "engine/types.h"
 
-#define AT(row, offset) ((const void *)((const char *)(row) + (offset)))
+#define AT(row, offset)         ((const void *)((const char *)(row) + (offset)))
 #define AT_MUTABLE(row, offset) ((void *)((char *)(row) + (offset)))
 
 /* ----------------------------------------------------------------------------- reading */
@@ -190,7 +190,7 @@ static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_v
         if (parts == NULL)
             return false;
         reference->row = NULL;
-        reference->key = (nx_key){ .parts = parts, .part_count = count };
+        reference->key = (nx_key){.parts = parts, .part_count = count};
     }
     if (reference->key.part_count != count)
         return true; /* an earlier part was NULL and the last one has been seen */
@@ -200,14 +200,14 @@ static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_v
         return true;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].type == NX_TYPE_null)
-            reference->key = (nx_key){ .part_count = 0 };
+            reference->key = (nx_key){.part_count = 0};
     }
     return true;
 }
 
 static bool set_reference(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
 {
-    nx_reference reference = { 0 };
+    nx_reference reference = {0};
     bool done = true;
 
     if (column->target->key_count > 1) {
@@ -216,7 +216,7 @@ static bool set_reference(const nxi_column *column, void *row, nx_value value, n
             reference = read_reference(column, row);
         done = set_key_part(column, &reference, value, arena);
     } else if (value.type != NX_TYPE_null) {
-        reference.key = (nx_key){ .value = value, .part_count = 1 };
+        reference.key = (nx_key){.value = value, .part_count = 1};
     }
     if (done)
         memcpy(AT_MUTABLE(row, column->offset), &reference, sizeof(reference));
@@ -432,7 +432,7 @@ bool nxi_column_changed(const nxi_column *column, const void *row, const void *s
 
 static bool copy_key(nxi_arena *arena, const nx_key *key, nx_key *ret_key)
 {
-    nx_key copy = { .part_count = key->part_count };
+    nx_key copy = {.part_count = key->part_count};
     nx_value *parts = NULL;
 
     if (key->part_count == 1) {

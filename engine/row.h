@@ -76,7 +76,13 @@ typedef enum nxi_row_state {
     NXI_ROW_EXPIRED  /* rolled back: to be read again */
 } nxi_row_state;
 
-enum { NXI_ROW_TRACKED = 1, NXI_ROW_MAPPED = 2 /* in the identity map */, NXI_ROW_LISTED = 4, NXI_ROW_WAS_NEW = 8, NXI_ROW_KEY_MADE = 16 };
+enum {
+    NXI_ROW_TRACKED = 1,
+    NXI_ROW_MAPPED = 2, /* in the identity map */
+    NXI_ROW_LISTED = 4,
+    NXI_ROW_WAS_NEW = 8,
+    NXI_ROW_KEY_MADE = 16
+};
 
 typedef struct nxi_row {
     const nxi_table *table;
@@ -115,7 +121,10 @@ static inline void nxi_row_track(void *row)
  * .key; a reference to a row without a key gives NULL. Texts point into the row.
  */
 void nxi_column_get(const nxi_column *column, const void *row, nx_value *ret_value);
-/* Write a value of exactly the column's type, or NULL (only into columns that can hold it: asserted). Texts are kept as pointers. Parts of composite references need `arena`; false: out of memory. */
+/*
+ * Write a value of exactly the column's type, or NULL (only into columns that can hold it: asserted). Texts are kept as
+ * pointers. Columns of a reference to a composite key are written in their order, and need `arena`; false: out of memory.
+ */
 NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
 bool nxi_column_is_null(const nxi_column *column, const void *row);
 
@@ -132,7 +141,10 @@ bool nxi_row_key_is(const nxi_table *table, const void *row, const nx_value *val
 /* Whether a column differs between struct and snapshot: by value, texts by content. */
 bool nxi_column_changed(const nxi_column *column, const void *row, const void *snapshot);
 
-/* Copy all columns that `from` has loaded into `row`, texts into `arena`; clears their bits of lazy_missing. False: out of memory. */
+/*
+ * Copy all columns that `from` has loaded into `row`, texts into `arena`; clears their bits of lazy_missing. A row that a
+ * reference of `row` names stays when its key is the same. False: out of memory.
+ */
 NX_MUST_CHECK bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena *arena);
 
 #endif

@@ -114,7 +114,8 @@ static bool is_updated(const nxi_table *table, const nxi_conflict *conflict, con
     return !column->is_key && !column->is_volatile && !contains(conflict->key, conflict->key_count, column);
 }
 
-static void put_conflict(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count, const nxi_conflict *conflict)
+static void put_conflict(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count,
+                         const nxi_conflict *conflict)
 {
     nxi_sql *sql = &m->sql;
     const nxi_column *const *update = conflict->update_count != 0 ? conflict->update : columns;
@@ -151,7 +152,8 @@ static bool is_insert_ignore(const nxi_dialect *dialect, const nxi_conflict *con
     return !dialect->on_conflict && conflict != NULL && conflict->rule == NX_CONFLICT_IGNORE;
 }
 
-static void put_insert(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count, const nxi_conflict *conflict)
+static void put_insert(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count,
+                       const nxi_conflict *conflict)
 {
     nxi_sql *sql = &m->sql;
     nxi_sql_put(sql, is_insert_ignore(sql->dialect, conflict) ? "INSERT IGNORE INTO " : "INSERT INTO ");
@@ -172,8 +174,9 @@ static void put_insert(maker *m, const nxi_table *table, const nxi_column *const
         put_conflict(m, table, columns, count, conflict);
 }
 
-nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count, const nxi_conflict *conflict,
-                               const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement)
+nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count,
+                               const nxi_conflict *conflict, const nxi_dialect *dialect, nxi_statements *statements,
+                               const nxi_statement **ret_statement)
 {
     maker m;
     maker_init(&m, NXI_SHAPE_INSERT, table, statements);
@@ -188,7 +191,8 @@ nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *
         return NX_OK;
     }
     bool is_numbered = table->auto_key != NULL && !contains(columns, count, table->auto_key);
-    nxi_statement prototype = { .writes = true, .table = table, .key_column = is_numbered ? table->auto_key : NULL };
+    nxi_statement prototype = { .writes = true, .upserts = conflict != NULL && conflict->rule == NX_CONFLICT_UPDATE, .table = table,
+                                .key_column = is_numbered ? table->auto_key : NULL };
     nx_status status = maker_begin(&m, dialect, count);
     if (status == NX_OK) {
         put_insert(&m, table, columns, count, conflict);

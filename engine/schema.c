@@ -80,7 +80,7 @@ static void put_field(const nxi_table *table, uint16_t field_index, column_list 
 
 static column_list list_new(const writer *w, const nxi_table *table)
 {
-    return (column_list){ .items = NXI_ARENA_ARRAY(w->arena, const nxi_column *, table->column_count) };
+    return (column_list){.items = NXI_ARENA_ARRAY(w->arena, const nxi_column *, table->column_count)};
 }
 
 /* The columns of "a, b"; the names were checked when the entity was mapped. items NULL: out of memory. */
@@ -131,7 +131,7 @@ static nx_status make_name(writer *w, const char *prefix, const nxi_table *table
         return out_of_memory(w);
     if (!nxi_identifier_is_valid(w->dialect, name))
         return nxi_mapping_fail(w->error, table->entity, list->items[0]->field,
-                                "the name '%.100s...' of its index or constraint is longer than the %zu bytes of %s", name,
+                                "the name '%.100s' of its index or constraint is longer than the %zu bytes of %s", name,
                                 w->dialect->identifier_bytes_max, w->dialect->name);
     /* IF NOT EXISTS would silently leave out the second of two indexes of one name. */
     for (size_t i = 0; i < w->names_size; i++) {
@@ -218,7 +218,7 @@ static const char *on_delete_action(const nx_field *field)
 
 static nx_status write_foreign_key(writer *w, const nxi_table *table, const nxi_column *column, bool *is_first)
 {
-    column_list list = list_of_field(w, table, column->field_index), target = { 0 };
+    column_list list = list_of_field(w, table, column->field_index), target = {0};
     const char *name = column->field->fk_name;
     nx_status status = NX_OK;
 
@@ -329,9 +329,13 @@ static void write_primary_key(writer *w, const nxi_table *root, bool *is_first)
 /* The column that names the entity of a row is made unless a field stands for it. */
 static void write_discriminator(writer *w, const nxi_table *root, bool *is_first)
 {
-    static const nx_field field = { .name = "discriminator", .kind = NX_KIND_OPT, .type = NX_TYPE_text };
-    nxi_column column = { .name = root->entity->discriminator, .field = &field, .table = root, .type = NX_TYPE_text,
-                          .form = NXI_FORM_OPTIONAL, .nullable = true };
+    static const nx_field field = {.name = "discriminator", .kind = NX_KIND_OPT, .type = NX_TYPE_text};
+    nxi_column column = {.name = root->entity->discriminator,
+                         .field = &field,
+                         .table = root,
+                         .type = NX_TYPE_text,
+                         .form = NXI_FORM_OPTIONAL,
+                         .nullable = true};
     bool has_children = false;
 
     for (size_t i = 0; i < w->tables->count; i++) {
@@ -453,7 +457,7 @@ static nx_status write_indexes(writer *w, const nxi_table *table)
 nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *dialect, nxi_arena *arena,
                             const char *const **ret_list, nx_error *error)
 {
-    writer w = { .tables = tables, .dialect = dialect, .arena = arena, .error = error };
+    writer w = {.tables = tables, .dialect = dialect, .arena = arena, .error = error};
     nx_status status = NX_OK;
 
     nxi_buf_init(&w.sql, arena->memory);

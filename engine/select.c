@@ -407,7 +407,8 @@ static nx_status check_aggregate(nxi_verb verb, const nxi_column *column, nx_err
     if (is_single && (is_sum ? is_number && column->form != NXI_FORM_REFERENCE : is_ordered))
         return NX_OK;
     return nxi_fail(error, NX_ETYPE, "%s.%s: %s has no %s", column->table->entity->name, column->field->name,
-                    is_single ? nx_type_name(column->type) : "a composite key", is_sum ? "sum or average" : "least or greatest value");
+                    is_single ? nx_type_name(column->type) : "a composite key",
+                    is_sum ? "sum or average" : "least or greatest value");
 }
 
 /* A value is checked once, as the rows that get it are not. */
@@ -490,7 +491,8 @@ static nx_status bind_sets(const nxi_resolver *resolver, const nx_assignment *as
 }
 
 /* Check what only some verbs need and resolve it. */
-static nx_status bind_verb(const nxi_resolver *resolver, nx_column column, const nx_assignment *assignments, size_t count, nxi_sql_ask *ask)
+static nx_status bind_verb(const nxi_resolver *resolver, nx_column column, const nx_assignment *assignments, size_t count,
+                           nxi_sql_ask *ask)
 {
     const nxi_select *select = ask->select;
     if (ask->verb >= NXI_VERB_SUM && ask->verb <= NXI_VERB_MAX) {

@@ -57,17 +57,22 @@ void nxi_select_init(nxi_select *select, const nxi_tables *tables, const nxi_tab
 
 /* Each step: on failure the select is unchanged and *error says why (position for texts). */
 NX_MUST_CHECK nx_status nxi_select_filter(nxi_select *select, nxi_arena *arena, const nx_expr *condition, nx_error *error);
-NX_MUST_CHECK nx_status nxi_select_where(nxi_select *select, nxi_arena *arena, const char *text, const nx_value *values, size_t count, nx_error *error);
-NX_MUST_CHECK nx_status nxi_select_order(nxi_select *select, nxi_arena *arena, const nx_order *terms, size_t count, nx_error *error);
-/* Appends the key to the order where it is missing. */
-NX_MUST_CHECK nx_status nxi_select_after(nxi_select *select, nxi_arena *arena, const nx_value *values, size_t count, nx_error *error);
+NX_MUST_CHECK nx_status nxi_select_where(nxi_select *select, nxi_arena *arena, const char *text, const nx_value *values,
+                                         size_t count, nx_error *error);
+NX_MUST_CHECK nx_status nxi_select_order(nxi_select *select, nxi_arena *arena, const nx_order *terms, size_t count,
+                                         nx_error *error);
+/* Appends the key to the order where it is missing; values: one per column of that order. The order cannot change afterwards. */
+NX_MUST_CHECK nx_status nxi_select_after(nxi_select *select, nxi_arena *arena, const nx_value *values, size_t count,
+                                         nx_error *error);
 NX_MUST_CHECK nx_status nxi_select_after_row(nxi_select *select, nxi_arena *arena, const void *row, nx_error *error);
 
 /* The primary key that the condition fixes by equality, and nothing else; false: none. For identity-map look-ups. */
 bool nxi_select_key(const nxi_select *select, nx_value *ret_values);
 
+/* COUNT, EXISTS and the aggregates look at all rows that match: order, limit and offset mean nothing to them; a position does. */
 typedef enum nxi_verb {
-    NXI_VERB_FETCH, NXI_VERB_COUNT, NXI_VERB_EXISTS, NXI_VERB_SUM, NXI_VERB_AVG, NXI_VERB_MIN, NXI_VERB_MAX, NXI_VERB_DELETE, NXI_VERB_UPDATE
+    NXI_VERB_FETCH, NXI_VERB_COUNT, NXI_VERB_EXISTS, NXI_VERB_SUM, NXI_VERB_AVG, NXI_VERB_MIN, NXI_VERB_MAX,
+    NXI_VERB_DELETE, NXI_VERB_UPDATE
 } nxi_verb;
 
 typedef struct nxi_bound {
@@ -80,9 +85,9 @@ typedef struct nxi_bound {
  * The statement of that verb and the values of its parameters, in `arena`. SUM..MAX need `column`; UPDATE needs
  * assignments (checked and converted here). NX_ELIMIT: more parameters than the provider takes.
  */
-NX_MUST_CHECK nx_status nxi_select_bind(const nxi_select *select, nxi_verb verb, nx_column column, const nx_assignment *assignments,
-                                        size_t assignment_count, const nxi_dialect *dialect, nxi_statements *statements,
-                                        nxi_arena *arena, nxi_bound *ret_bound, nx_error *error);
+NX_MUST_CHECK nx_status nxi_select_bind(const nxi_select *select, nxi_verb verb, nx_column column,
+                                        const nx_assignment *assignments, size_t assignment_count, const nxi_dialect *dialect,
+                                        nxi_statements *statements, nxi_arena *arena, nxi_bound *ret_bound, nx_error *error);
 
 /* ------------------------------------------------------------------ statements that write rows */
 
@@ -95,19 +100,30 @@ typedef struct nxi_conflict {
 } nxi_conflict;
 
 /* INSERT of these columns; the automatic key is left out unless it is among them. conflict may be NULL. */
-NX_MUST_CHECK nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count, const nxi_conflict *conflict,
-                                             const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement);
-/* UPDATE of `columns` by key. compare: columns of the snapshot that must still hold (NULL-safe). A version column is counted up in SQL and compared. */
+NX_MUST_CHECK nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count,
+                                             const nxi_conflict *conflict, const nxi_dialect *dialect, nxi_statements *statements,
+                                             const nxi_statement **ret_statement);
+/*
+ * UPDATE of `columns` by key. compare: columns of the snapshot that must still hold (NULL-safe). A version column is counted up
+ * in SQL by every UPDATE and compared, as the row has it, when use_version is set. NX_EINVAL: nothing to set.
+ */
 NX_MUST_CHECK nx_status nxi_statement_update(const nxi_table *table, const nxi_column *const *columns, size_t count,
                                              const nxi_column *const *compare, size_t compare_count, bool use_version,
-                                             const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement);
-NX_MUST_CHECK nx_status nxi_statement_delete(const nxi_table *table, const nxi_column *const *compare, size_t compare_count, bool use_version,
-                                             const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement);
+                                             const nxi_dialect *dialect, nxi_statements *statements,
+                                             const nxi_statement **ret_statement);
+NX_MUST_CHECK nx_status nxi_statement_delete(const nxi_table *table, const nxi_column *const *compare, size_t compare_count,
+                                             bool use_version, const nxi_dialect *dialect, nxi_statements *statements,
+                                             const nxi_statement **ret_statement);
 /* SELECT of columns (references too) by key, one row: refresh (all columns) and lazy loads. Bound by values. */
 NX_MUST_CHECK nx_status nxi_statement_by_key(const nxi_table *table, const nxi_column *const *columns, size_t count,
-                                             const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement);
-/* A raw text, `?` turned into the dialect's placeholders ("??" into one question mark; texts, quoted names and comments are left alone). count: parameters found. NX_ESYNTAX: text ends inside a quotation. Not interned beyond 1024 different texts. */
-NX_MUST_CHECK nx_status nxi_statement_raw(const char *sql, const nxi_dialect *dialect, nxi_statements *statements, nxi_arena *arena,
-                                          const nxi_statement **ret_statement, nx_error *error);
+                                             const nxi_dialect *dialect, nxi_statements *statements,
+                                             const nxi_statement **ret_statement);
+/*
+ * A raw text, `?` turned into the dialect's placeholders ("??" into one question mark; texts, quoted names and comments are left
+ * alone). NX_ESYNTAX: the text ends inside a quotation, or numbers a parameter. `writes` is set unless the text begins with
+ * SELECT or VALUES. Not interned beyond NXI_RAW_TEXTS_MAX different texts: then it lives in `arena`.
+ */
+NX_MUST_CHECK nx_status nxi_statement_raw(const char *sql, const nxi_dialect *dialect, nxi_statements *statements,
+                                          nxi_arena *arena, const nxi_statement **ret_statement, nx_error *error);
 
 #endif

@@ -5,11 +5,31 @@
 
 #include "engine/uow.h"
 
+enum { MAP_KEPT_MAX = 1024 }; /* slots of a map that are kept with a session's struct */
+
 /* ------------------------------------------------------------------------------ life */
+
+/* A session is made and freed for every unit of work: the struct, its parts and a small map are kept. */
+static nx_session *session_alloc(nx_loop *loop)
+{
+    nx_session *s = loop->free_sessions;
+
+    if (s == NULL)
+        return nxi_zalloc(loop->memory, sizeof(*s));
+    loop->free_sessions = s->next;
+    nxi_part *parts = s->parts;
+    size_t capacity = s->part_capacity;
+    nxi_map map = s->identity.map;
+    memset(s, 0, sizeof(*s));
+    s->parts = parts;
+    s->part_capacity = capacity;
+    s->identity.map = map;
+    return s;
+}
 
 nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_options *options)
 {
-    nx_session *s = nxi_zalloc(loop->memory, sizeof(*s));
+    nx_session *s = session_alloc(loop);
 
     if (s == NULL)
         return NULL;
@@ -19,7 +39,7 @@ nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_o
     if (options != NULL)
         s->options = *options;
     nxi_arena_init(&s->arena, loop->memory);
-    nxi_identity_init(&s->identity, loop->memory);
+    s->identity.map.memory = loop->memory;
     nxi_error_reset(&s->error);
     s->number = s->transaction_number = 1;
     if (outer != NULL) {
@@ -29,6 +49,19 @@ nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_o
     s->next = loop->sessions;
     loop->sessions = s;
     return s;
+}
+
+void nxi_sessions_fini(nx_loop *loop)
+{
+    while (loop->free_sessions != NULL) {
+        nx_session *s = loop->free_sessions;
+        loop->free_sessions = s->next;
+        for (size_t i = 0; i < s->part_capacity; i++)
+            nxi_release(loop->memory, s->parts[i].farewell);
+        nxi_release(loop->memory, s->parts);
+        nxi_map_fini(&s->identity.map);
+        nxi_release(loop->memory, s);
+    }
 }
 
 static void farewell_done(nxi_request *request)
@@ -41,11 +74,10 @@ static void farewell_done(nxi_request *request)
 }
 
 /* Roll back without anybody waiting for it. */
-static void part_farewell(nx_session *root, nxi_part *part)
+static void part_farewell(nxi_part *part)
 {
     nxi_farewell *farewell = part->farewell;
 
-    (void)root;
     if (part->transaction == 0 || part->db == NULL)
         return;
     farewell->db = part->db;
@@ -64,20 +96,21 @@ static void session_destroy(nx_session *s)
 {
     nx_loop *loop = s->loop;
 
-    for (size_t i = 0; i < s->part_count; i++) {
-        part_farewell(s, &s->parts[i]);
-        nxi_release(loop->memory, s->parts[i].farewell);
-    }
-    nxi_release(loop->memory, s->parts);
+    for (size_t i = 0; i < s->part_count; i++)
+        part_farewell(&s->parts[i]);
     nxi_queries_free(&s->queries, false);
-    nxi_identity_fini(&s->identity);
+    if (s->identity.map.capacity > MAP_KEPT_MAX)
+        nxi_map_fini(&s->identity.map);
+    else
+        nxi_map_clear(&s->identity.map);
     nxi_arena_fini(&s->arena);
     for (nx_session **link = &loop->sessions; *link != NULL; link = &(*link)->next)
         if (*link == s) {
             *link = s->next;
             break;
         }
-    nxi_release(loop->memory, s);
+    s->next = loop->free_sessions;
+    loop->free_sessions = s;
 }
 
 static void refuse_waiting(nx_session *root)
@@ -92,6 +125,30 @@ static void refuse_waiting(nx_session *root)
     root->waiting_last = NULL;
 }
 
+/*
+ * A nested session that was not ended takes its part of the work with it. Nobody waits for that: the savepoint is undone before the
+ * next operation of the outer one, and a transaction that it began itself is rolled back at once.
+ */
+static void give_up_nested(nx_session *s)
+{
+    nx_session *root = s->root;
+
+    if (s->options.join) {
+        root->failed = true; /* its work cannot be told from the outer one's */
+        return;
+    }
+    for (size_t i = 0; i < root->part_count; i++) {
+        nxi_part *part = &root->parts[i];
+        if (part->transaction == 0)
+            continue;
+        if (part->born >= s->level)
+            part_farewell(part);
+        else if (part->level >= s->level)
+            part->undo = s->level;
+    }
+    nxi_session_undo_nested(s);
+}
+
 void nxi_session_free(nx_session *s)
 {
     if (s == NULL)
@@ -100,13 +157,10 @@ void nxi_session_free(nx_session *s)
         nxi_session_free(s->inner);
     if (s->outer != NULL && s->outer->inner == s)
         s->outer->inner = NULL;
-    if (s->root == s) {
+    if (s->root == s)
         refuse_waiting(s);
-    } else if (!s->ended) {
-        /* A nested session that was not ended takes its part of the work with it, and the outer one must know. */
-        s->root->failed = s->root->failed || s->level <= (s->root->part_count > 0 ? s->root->parts[0].level : 0);
-        nxi_session_undo_nested(s);
-    }
+    else if (!s->ended)
+        give_up_nested(s);
     s->ended = true;
     s->doomed = true;
     if (s->running == 0)
@@ -125,7 +179,7 @@ void nxi_sessions_forget_db(nx_loop *loop, nx_db *db)
             if (part->db != db)
                 continue;
             if (part->transaction != 0 && db->state == NXI_DB_BOUND) {
-                part_farewell(s, part);
+                part_farewell(part);
                 s->failed = true;
             } else if (part->transaction != 0) {
                 part->transaction = 0;
@@ -140,28 +194,27 @@ nxi_part *nxi_session_part(nx_session *s, nx_db *db)
 {
     nx_session *root = s->root;
 
-    for (size_t i = 0; i < root->part_count; i++)
-        if (root->parts[i].db == db) {
-            if (root->parts[i].farewell == NULL)
-                root->parts[i].farewell = nxi_zalloc(root->loop->memory, sizeof(nxi_farewell));
-            if (root->parts[i].farewell != NULL)
-                nxi_arena_init(&root->parts[i].farewell->arena, root->loop->memory);
-            return root->parts[i].farewell == NULL ? NULL : &root->parts[i];
-        }
-    if (root->part_count == root->part_capacity) {
-        size_t capacity = root->part_capacity == 0 ? 2 : root->part_capacity * 2;
+    size_t at = 0;
+    while (at < root->part_count && root->parts[at].db != db)
+        at++;
+    if (at == root->part_capacity) {
+        size_t capacity = at == 0 ? 2 : at * 2;
         nxi_part *parts = nxi_resize(root->loop->memory, root->parts, capacity * sizeof(*parts));
         if (parts == NULL)
             return NULL;
+        memset(parts + at, 0, (capacity - at) * sizeof(*parts));
         root->parts = parts;
         root->part_capacity = capacity;
     }
-    nxi_farewell *farewell = nxi_zalloc(root->loop->memory, sizeof(*farewell));
-    if (farewell == NULL)
+    nxi_part *part = &root->parts[at];
+    if (part->farewell == NULL && (part->farewell = nxi_zalloc(root->loop->memory, sizeof(nxi_farewell))) == NULL)
         return NULL;
-    nxi_arena_init(&farewell->arena, root->loop->memory);
-    root->parts[root->part_count] = (nxi_part){ .db = db, .farewell = farewell };
-    return &root->parts[root->part_count++];
+    nxi_arena_init(&part->farewell->arena, root->loop->memory);
+    if (at == root->part_count) {
+        *part = (nxi_part){ .db = db, .farewell = part->farewell };
+        root->part_count++;
+    }
+    return part;
 }
 
 nx_status nxi_session_check(const nx_session *s, nx_error *error)
@@ -265,24 +318,41 @@ static void begin_turn(nxi_op *op, void *context)
 
 static void savepoints_done(nxi_call *call);
 
-/* A nested session sets its savepoint before its first operation that may write. */
+/* What a part needs before the operation: undo what a given-up nested session left, set the savepoint of a nested one. */
+static size_t savepoint_steps(const nx_session *s, const nxi_part *part, nxi_step steps[3])
+{
+    uint32_t level = part->level;
+    size_t count = 0;
+
+    if (part->transaction == 0 || part->db == NULL)
+        return 0;
+    if (part->undo != 0) {
+        steps[count++] = (nxi_step){ .kind = NXI_STEP_ROLLBACK_TO, .level = part->undo };
+        steps[count++] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = part->undo };
+        level = part->undo - 1;
+    }
+    if (level < s->level && !s->options.join)
+        steps[count++] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = s->level };
+    return count;
+}
+
 static void set_savepoints(pending *wait)
 {
     nx_session *s = wait->turn.session, *root = s->root;
+    nxi_step steps[3];
 
-    while (wait->part < root->part_count) {
+    for (; wait->part < root->part_count; wait->part++) {
         nxi_part *part = &root->parts[wait->part];
-        if (part->transaction == 0 || part->level >= s->level || part->db == NULL) {
-            wait->part++;
+        size_t count = savepoint_steps(s, part, steps);
+        if (count == 0)
             continue;
-        }
-        nxi_call *call = nxi_call_new(wait->op, part->db, 1, savepoints_done);
+        nxi_call *call = nxi_call_new(wait->op, part->db, count, savepoints_done);
         if (call == NULL) {
             nxi_op_fail(wait->op, NX_ENOMEM, NULL);
             nxi_session_leave(s);
             return;
         }
-        call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = s->level };
+        memcpy(call->request.steps, steps, count * sizeof(*steps));
         call->request.transaction = part->transaction;
         call->context = wait;
         nxi_call_submit(call);
@@ -298,14 +368,28 @@ static void savepoints_done(nxi_call *call)
 {
     pending *wait = call->context;
     nx_session *s = wait->turn.session;
+    nxi_part *part = &s->root->parts[wait->part];
 
     nxi_session_answered(s, call);
     if (!nxi_call_is_ok(call)) {
+        s->root->failed = s->root->failed || part->undo != 0;
         nxi_session_leave(s);
         return;
     }
-    s->root->parts[wait->part].level = s->level;
+    part->undo = 0;
+    part->level = s->options.join ? part->level : s->level;
+    wait->part++;
     set_savepoints(wait);
+}
+
+static bool needs_savepoints(const nx_session *s, bool shared)
+{
+    nxi_step steps[3];
+
+    for (size_t i = 0; i < s->root->part_count; i++)
+        if (savepoint_steps(s, &s->root->parts[i], steps) > 0 && (!shared || s->root->parts[i].undo != 0))
+            return true;
+    return false;
 }
 
 /* Whether the operation's turn has come; then it is counted as running. */
@@ -315,7 +399,7 @@ static bool may_start(nx_session *root, const pending *wait)
 
     if (root->exclusive)
         return false;
-    bool shared = wait->turn.shared && !(wait->turn.flush_first && nxi_session_is_dirty(s, NULL));
+    bool shared = wait->turn.shared && !needs_savepoints(s, true) && !(wait->turn.flush_first && nxi_session_is_dirty(s, NULL));
     if (!shared && root->running > 0)
         return false;
     root->running++;

@@ -21,6 +21,7 @@ typedef struct nxi_part {
     uint64_t transaction;     /* open transaction, or 0 */
     uint32_t born;            /* level of the session that began it */
     uint32_t level;           /* savepoints that are set in it */
+    uint32_t undo;            /* savepoint of a nested session that was given up: to be undone before anything else; 0: none */
     nxi_farewell *farewell;
 } nxi_part;
 
@@ -58,6 +59,8 @@ struct nx_session {
 
 nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_options *options);
 void nxi_session_free(nx_session *s);
+/* The structs that are kept for reuse. */
+void nxi_sessions_fini(nx_loop *loop);
 /* A database goes away: its part is dropped from every session; what was open there is rolled back by the driver. */
 void nxi_sessions_forget_db(nx_loop *loop, nx_db *db);
 

@@ -35,6 +35,14 @@ static nx_session *root_of(const finish *f)
     return f->session->root;
 }
 
+/* The savepoint's level that a rollback of this session goes back to; 0: the whole transaction. A joined session shares its outer one's fate. */
+static uint32_t fate_level(const nx_session *s)
+{
+    while (s->options.join && s->outer != NULL)
+        s = s->outer;
+    return s->level;
+}
+
 static void keep_error(finish *f, nx_status status, const nx_error *error)
 {
     if (f->status != NX_OK)
@@ -104,11 +112,14 @@ static void after_rollback(finish *f)
 {
     nx_session *root = root_of(f);
 
-    if (f->session == root) {
+    nx_session *s = f->session;
+    while (s->options.join && s->outer != NULL)
+        s = s->outer;
+    if (s == root) {
         nxi_session_undo(root);
         root->failed = false;
     } else {
-        nxi_session_undo_nested(f->session);
+        nxi_session_undo_nested(s);
     }
     bool unknown = f->status != NX_OK && f->error.outcome == NX_OUTCOME_UNKNOWN;
     mark_ended(f, unknown ? NX_OUTCOME_UNKNOWN : NX_OUTCOME_ROLLED_BACK);
@@ -129,24 +140,29 @@ static void rolled_back(nxi_call *call)
     nxi_part *part = &root_of(f)->parts[f->at];
 
     /* A rollback that fails leaves nothing either: the driver ends the transaction or the connection. */
-    if (f->session == root_of(f) || part->born >= f->session->level)
+    uint32_t level = fate_level(f->session);
+
+    if (level == 0 || part->born >= level) {
         part->transaction = 0;
-    else if (!call->request.in_transaction)
+        part->level = part->undo = 0;
+    } else if (!call->request.in_transaction) {
         nxi_session_answered(f->session, call);
-    else
-        part->level = f->session->level - 1;
+    } else {
+        part->level = level - 1;
+    }
     f->at++;
     rollback_part(f);
 }
 
 static void rollback_part(finish *f)
 {
-    nx_session *s = f->session, *root = s->root;
+    nx_session *root = root_of(f);
+    uint32_t level = fate_level(f->session);
 
     while (f->at < root->part_count) {
         nxi_part *part = &root->parts[f->at];
-        bool nested = s != root && part->born < s->level;
-        if (part->transaction == 0 || part->db == NULL || (nested && part->level < s->level)) {
+        bool nested = level != 0 && part->born < level;
+        if (part->transaction == 0 || part->db == NULL || (nested && part->level < level)) {
             f->at++;
             continue;
         }
@@ -159,8 +175,8 @@ static void rollback_part(finish *f)
         call->context = f;
         call->request.transaction = part->transaction;
         if (nested) {
-            call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_ROLLBACK_TO, .level = s->level };
-            call->request.steps[1] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = s->level };
+            call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_ROLLBACK_TO, .level = level };
+            call->request.steps[1] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = level };
         } else {
             call->request.end = NXI_END_ROLLBACK;
         }
@@ -411,7 +427,8 @@ static void flush_part(finish *f)
     nxi_plan *plan = &f->plans[f->at];
     bool open = root_of(f)->parts[f->at].transaction != 0;
     bool last = f->how == NXI_FINISH_COMMIT || f->how == NXI_FINISH_END;
-    f->combined = last && s == root_of(f) && is_only_part(f);
+    /* An open transaction outlives a commit whose writes fail, so they go first; at the end everything may go in one. */
+    f->combined = last && s == root_of(f) && is_only_part(f) && (f->how == NXI_FINISH_END || !open);
     f->guarded = open && f->how != NXI_FINISH_END;
     size_t extra = f->guarded ? 1 : 0;
     nxi_call *call = nxi_call_new(f->op, plan->db, plan->batch_count + 2 * extra, part_flushed);
@@ -522,9 +539,19 @@ void nxi_session_flush_first(nx_session *s, nxi_op *op, void (*then)(nxi_op *op,
     start(op, f);
 }
 
+/* The session's own, or that of the first database that has one. */
+static uint32_t deadline_of(const nx_session *s)
+{
+    uint32_t deadline = s->options.deadline_ms != 0 ? s->options.deadline_ms : s->root->options.deadline_ms;
+
+    for (const nx_db *db = s->loop->databases; db != NULL && deadline == 0; db = db->next)
+        deadline = db->pool == NULL ? 0 : nxi_pool_options(db->pool)->deadline_ms;
+    return deadline;
+}
+
 static nx_op finish_queue(nx_session *s, nxi_finish how, void *only, void *tag)
 {
-    nxi_op *op = nxi_op_new(s->loop, NULL, tag, s->root->options.deadline_ms);
+    nxi_op *op = nxi_op_new(s->loop, NULL, tag, deadline_of(s));
     finish *f = op == NULL ? NULL : finish_new(s, op, how);
     nx_op handle = nxi_op_handle(op);
 

@@ -199,6 +199,7 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
                 if (!refresh(root, known, rows[i]))
                     return false;
                 rows[i] = known;
+                ((nx_db *)table->db)->stats.identity_hits++;
                 continue;
             }
             nxi_row *header = nxi_row_of(rows[i]);
@@ -282,15 +283,31 @@ void nxi_session_next_number(nx_session *root)
     }
 }
 
+/* Rows that are new again come before those that were never written: in the order of their making, as before. */
 static void undo_since(nx_session *root, uint16_t since)
 {
+    nxi_row *again;
+
     if (!nxi_identity_settle(&root->identity))
         root->failed = true;
-    for (nxi_row *header = root->identity.first; header != NULL; header = header->next)
+    for (nxi_row *header = root->identity.first; header != NULL; header = header->next) {
         if (header->state != NXI_ROW_NEW)
             undo_row(root, header, since);
-    /* Rows that were never written are forgotten too: whoever wants them makes them again. */
-    root->new_first = root->new_last = NULL;
+        if (header->state == NXI_ROW_NEW)
+            header->flags |= NXI_ROW_LISTED;
+    }
+    again = nxi_identity_sweep(&root->identity, NXI_ROW_LISTED);
+    if (again != NULL) {
+        nxi_row *last = again;
+        for (nxi_row *header = again; header != NULL; header = header->next) {
+            header->flags &= (uint8_t)~NXI_ROW_LISTED;
+            last = header;
+        }
+        last->next = root->new_first;
+        root->new_first = again;
+        if (root->new_last == NULL)
+            root->new_last = last;
+    }
     nxi_session_next_number(root);
 }
 
@@ -331,20 +348,15 @@ void nxi_session_undo_nested(nx_session *s)
     nx_session *root = s->root;
 
     undo_since(root, s->number);
+    /* What the nested session made is forgotten; what was pending when it began is pending again, as it was. */
+    root->new_first = root->new_last = NULL;
     for (nxi_saved *saved = s->saved; saved != NULL; saved = saved->next) {
         nxi_row *header = nxi_row_of(saved->row);
         memcpy(saved->row, saved->image, 2 * header->table->row_size);
         header->state = saved->state;
-        if (saved->state == NXI_ROW_NEW)
-            header->flags |= NXI_ROW_LISTED;
-    }
-    nxi_identity_sweep(&root->identity, NXI_ROW_LISTED);
-    /* Saved in order of making and kept in reverse: each goes to the front. */
-    for (nxi_saved *saved = s->saved; saved != NULL; saved = saved->next) {
-        nxi_row *header = nxi_row_of(saved->row);
-        if ((header->flags & NXI_ROW_LISTED) == 0)
+        if (saved->state != NXI_ROW_NEW)
             continue;
-        header->flags &= (uint8_t)~NXI_ROW_LISTED;
+        /* Saved in order of making and kept in reverse: each goes to the front. */
         header->next = root->new_first;
         root->new_first = header;
         if (root->new_last == NULL)

@@ -93,10 +93,23 @@ static void put_column(nxi_sql *w, uint16_t join, const nxi_column *column)
     put_column_into(w, join, column, &w->text);
 }
 
+/* A column that is compared or sorted. */
+static void put_operand_into(const nxi_sql *w, uint16_t join, const nxi_column *column, nxi_buf *text)
+{
+    put_column_into(w, join, column, text);
+    if (w->dialect->collation != NULL)
+        nxi_buf_puts(text, w->dialect->collation(column->type));
+}
+
+static void put_operand(nxi_sql *w, uint16_t join, const nxi_column *column)
+{
+    put_operand_into(w, join, column, &w->text);
+}
+
 static const char *left_side(nxi_sql *w, const nxi_condition *c)
 {
     nxi_buf_clear(&w->left);
-    put_column_into(w, c->join, c->column, &w->left);
+    put_operand_into(w, c->join, c->column, &w->left);
     const char *text = nxi_buf_str(&w->left);
     if (text == NULL)
         w->text.failed = true;
@@ -117,30 +130,31 @@ static const char *operator_of(nx_verb verb)
 
 static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside);
 
-static void put_list(nxi_sql *w, const nxi_condition *c, size_t first, size_t end)
+/* is_inside: something else stands beside it. A list of one part is as bare as the part. */
+static void put_list(nxi_sql *w, const nxi_condition *c, size_t first, size_t end, bool is_inside)
 {
     const char *word = c->verb == NX_VERB_AND ? " AND " : " OR ";
     if (end - first > FLAT_LIST) {
         size_t middle = first + (end - first) / 2;
         nxi_sql_put(w, "(");
-        put_list(w, c, first, middle);
+        put_list(w, c, first, middle, true);
         nxi_sql_put(w, ")");
         nxi_sql_put(w, word);
         nxi_sql_put(w, "(");
-        put_list(w, c, middle, end);
+        put_list(w, c, middle, end, true);
         nxi_sql_put(w, ")");
         return;
     }
     for (size_t i = first; i < end; i++) {
         if (i != first)
             nxi_sql_put(w, word);
-        put_condition(w, c->parts[i], end - first > 1);
+        put_condition(w, c->parts[i], is_inside || c->part_count > 1);
     }
 }
 
 static void put_leaf(nxi_sql *w, const nxi_condition *c)
 {
-    put_column(w, c->join, c->column);
+    put_operand(w, c->join, c->column);
     if (c->verb == NX_VERB_IS_NULL || c->verb == NX_VERB_IS_NOT_NULL) {
         nxi_sql_put(w, c->verb == NX_VERB_IS_NULL ? " IS NULL" : " IS NOT NULL");
         return;
@@ -154,7 +168,7 @@ static void put_leaf(nxi_sql *w, const nxi_condition *c)
     }
     nxi_sql_put(w, operator_of(c->verb));
     if (c->other != NULL)
-        put_column(w, c->join, c->other);
+        put_operand(w, c->join, c->other);
     else
         nxi_sql_placeholder(w);
 }
@@ -179,7 +193,7 @@ static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside)
             nxi_sql_put(w, c->verb == NX_VERB_AND ? "1 = 1" : "1 = 0");
         if (is_inside && c->part_count > 1)
             nxi_sql_put(w, "(");
-        put_list(w, c, 0, c->part_count);
+        put_list(w, c, 0, c->part_count, is_inside);
         if (is_inside && c->part_count > 1)
             nxi_sql_put(w, ")");
         break;
@@ -222,13 +236,13 @@ static bool put_beyond(nxi_sql *w, const nxi_term *term, bool is_null)
         return false;
     if (is_open)
         nxi_sql_put(w, "(");
-    put_column(w, term->join, term->column);
+    put_operand(w, term->join, term->column);
     nxi_sql_put(w, is_null ? " IS NOT NULL" : term->descending ? " < " : " > ");
     if (!is_null)
         nxi_sql_placeholder(w);
     if (is_open) {
         nxi_sql_put(w, " OR ");
-        put_column(w, term->join, term->column);
+        put_operand(w, term->join, term->column);
         nxi_sql_put(w, " IS NULL)");
     }
     return true;
@@ -249,7 +263,7 @@ static void put_after_from(nxi_sql *w, size_t i)
     if (put_beyond(w, term, is_null))
         nxi_sql_put(w, " OR ");
     nxi_sql_put(w, "(");
-    put_column(w, term->join, term->column);
+    put_operand(w, term->join, term->column);
     nxi_sql_put(w, is_null ? " IS NULL" : " = ");
     if (!is_null)
         nxi_sql_placeholder(w);
@@ -350,10 +364,10 @@ static void put_order(nxi_sql *w)
         const nxi_term *term = &select->terms[i];
         nxi_sql_put(w, i == 0 ? " ORDER BY " : ", ");
         if (!w->dialect->nulls_first && nxi_term_is_nullable(select, term)) {
-            put_column(w, term->join, term->column);
+            put_operand(w, term->join, term->column);
             nxi_sql_put(w, term->descending ? " IS NULL, " : " IS NOT NULL, ");
         }
-        put_column(w, term->join, term->column);
+        put_operand(w, term->join, term->column);
         if (term->descending)
             nxi_sql_put(w, " DESC");
     }
@@ -404,13 +418,16 @@ static void put_fetch(nxi_sql *w, const nxi_sql_ask *ask, const nxi_column **res
 static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask)
 {
     static const char *const functions[] = {
-        [NXI_VERB_SUM] = "SELECT SUM(", [NXI_VERB_AVG] = "SELECT AVG(", [NXI_VERB_MIN] = "SELECT MIN(", [NXI_VERB_MAX] = "SELECT MAX(",
+        [NXI_VERB_SUM] = "SELECT SUM(",
+        [NXI_VERB_AVG] = "SELECT AVG(",
+        [NXI_VERB_MIN] = "SELECT MIN(",
+        [NXI_VERB_MAX] = "SELECT MAX(",
     };
     if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS) {
         nxi_sql_put(w, ask->verb == NXI_VERB_COUNT ? "SELECT COUNT(*)" : "SELECT 1");
     } else {
         nxi_sql_put(w, functions[ask->verb]);
-        put_column(w, 0, ask->column);
+        put_operand(w, 0, ask->column);
         nxi_sql_put(w, ")");
     }
     put_from(w, ask);
@@ -468,7 +485,8 @@ static void put_write(nxi_sql *w, const nxi_sql_ask *ask)
     put_where_of_write(w, ask);
 }
 
-nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_statements *statements, const nxi_statement **ret_statement)
+nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_statements *statements,
+                         const nxi_statement **ret_statement)
 {
     const nxi_table *table = ask->select->table;
     bool writes = ask->verb == NXI_VERB_DELETE || ask->verb == NXI_VERB_UPDATE;

@@ -85,7 +85,8 @@ static entry *entry_copy(nxi_arena *arena, const void *shape, size_t shape_size,
     return lost ? NULL : made;
 }
 
-nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size, const nxi_statement *prototype)
+nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size,
+                                  const nxi_statement *prototype)
 {
     NX_ASSERT(prototype->sql != NULL);
     NX_DIAG(nxi_statements_find(statements, shape, shape_size) == NULL);

@@ -16,6 +16,7 @@ typedef struct nxi_param { const nxi_column *column; bool from_snapshot; } nxi_p
 typedef struct nxi_statement {
     uint32_t id;                     /* dense from 1; 0: not interned, prepared for one execution only */
     bool writes;
+    bool upserts;                    /* INSERT that updates a row that is there */
     const char *sql;                 /* zero-terminated */
     size_t sql_size;
     size_t param_count;
@@ -47,6 +48,7 @@ void nxi_statements_fini(nxi_statements *statements);
 /* NULL: that shape is not there yet. */
 nxi_statement *nxi_statements_find(const nxi_statements *statements, const void *shape, size_t shape_size);
 /* Copies shape, sql and the arrays that *prototype points to; sets id and stats. NULL: out of memory, nothing changed. */
-nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size, const nxi_statement *prototype);
+nxi_statement *nxi_statements_add(nxi_statements *statements, const void *shape, size_t shape_size,
+                                  const nxi_statement *prototype);
 
 #endif

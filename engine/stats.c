@@ -188,8 +188,8 @@ void nxi_stats_text(const nxi_stats *stats, nxi_buf *text)
     for (size_t i = 0; i < COUNTERS; i++)
         nxi_buf_printf(text, "%-18s %" PRIu64 "\n", counters[i].name, counters[i].value);
     nxi_buf_printf(text, "\n%10s %12s %8s %12s  %29s  %29s\n", "", "", "", "", "queue us", "server us");
-    nxi_buf_printf(text, "%10s %12s %8s %12s  %9s %9s %9s  %9s %9s %9s  %s\n", "count", "rows", "errors", "total ms", "p50", "p99",
-                   "max", "p50", "p99", "max", "sql");
+    nxi_buf_printf(text, "%10s %12s %8s %12s  %9s %9s %9s  %9s %9s %9s  %s\n", "count", "rows", "errors", "total ms", "p50",
+                   "p99", "max", "p50", "p99", "max", "sql");
     for (size_t i = 0; i < count; i++) {
         const nxi_stats_entry *e = list[i];
         nxi_buf_printf(text, "%10" PRIu64 " %12" PRIu64 " %8" PRIu64 " %8" PRIu64 ".%03" PRIu64, e->count, e->rows, e->errors,
@@ -217,12 +217,14 @@ static void put_summary(nxi_buf *text, const nxi_stats_entry *e, const char *pha
 {
     static const struct { const char *label; double share; } quantiles[] = { { "0.5", 0.5 }, { "0.9", 0.9 }, { "0.99", 0.99 } };
     for (size_t i = 0; i < NXI_COUNT(quantiles); i++) {
-        nxi_buf_printf(text, "nextorm_statement_seconds{id=\"%" PRIu32 "\",phase=\"%s\",quantile=\"%s\"}", e->id, phase, quantiles[i].label);
+        nxi_buf_printf(text, "nextorm_statement_seconds{id=\"%" PRIu32 "\",phase=\"%s\",quantile=\"%s\"}", e->id, phase,
+                       quantiles[i].label);
         put_seconds(text, nxi_histogram_percentile(histogram, quantiles[i].share));
     }
     nxi_buf_printf(text, "nextorm_statement_seconds_sum{id=\"%" PRIu32 "\",phase=\"%s\"}", e->id, phase);
     put_seconds(text, histogram->sum_us);
-    nxi_buf_printf(text, "nextorm_statement_seconds_count{id=\"%" PRIu32 "\",phase=\"%s\"} %" PRIu64 "\n", e->id, phase, histogram->count);
+    nxi_buf_printf(text, "nextorm_statement_seconds_count{id=\"%" PRIu32 "\",phase=\"%s\"} %" PRIu64 "\n", e->id, phase,
+                   histogram->count);
 }
 
 static void put_family(nxi_buf *text, const char *name, const char *type, const char *help)
@@ -263,8 +265,8 @@ void nxi_stats_prometheus(const nxi_stats *stats, nxi_buf *text)
     const nxi_stats_entry **list = sorted(stats, &arena, &count);
     text->failed = text->failed || list == NULL;
     for (size_t i = 0; i < COUNTERS; i++) {
-        nxi_buf_printf(text, "# HELP nextorm_%s_total %s\n# TYPE nextorm_%s_total counter\nnextorm_%s_total %" PRIu64 "\n", counters[i].name,
-                       counters[i].text, counters[i].name, counters[i].name, counters[i].value);
+        nxi_buf_printf(text, "# HELP nextorm_%s_total %s\n# TYPE nextorm_%s_total counter\nnextorm_%s_total %" PRIu64 "\n",
+                       counters[i].name, counters[i].text, counters[i].name, counters[i].name, counters[i].value);
     }
     put_statements(text, list, count);
     nxi_arena_fini(&arena);

@@ -56,8 +56,8 @@ static inline void nxi_histogram_add(nx_histogram *histogram, uint64_t us)
 uint64_t nxi_histogram_percentile(const nx_histogram *histogram, double share);
 
 /* One execution. `entry`: statement->stats; NULL: others. */
-static inline void nxi_stats_record(nxi_stats *stats, void *entry, uint64_t rows, bool failed, uint64_t queue_us, uint64_t server_us,
-                                    uint64_t decode_us)
+static inline void nxi_stats_record(nxi_stats *stats, void *entry, uint64_t rows, bool failed, uint64_t queue_us,
+                                    uint64_t server_us, uint64_t decode_us)
 {
     nxi_stats_entry *e = entry == NULL ? &stats->other : (nxi_stats_entry *)entry;
     e->count++;

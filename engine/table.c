@@ -63,7 +63,7 @@ bool nxi_list_next(const char **list, nx_text *ret_name)
     *list = *end == ',' ? end + 1 : end;
     while (end > start && is_space(end[-1]))
         end--;
-    *ret_name = (nx_text){ start, (size_t)(end - start) };
+    *ret_name = (nx_text){start, (size_t)(end - start)};
     return true;
 }
 
@@ -153,10 +153,10 @@ static nx_status check_relations(const nxi_builder *builder, nxi_table *table)
 nx_status nxi_tables_build(nxi_arena *arena, const struct nxi_dialect *dialect, const nx_entity *const *entities, size_t count,
                            nxi_tables *ret_tables, nx_error *error)
 {
-    static const table_step steps[] = { start_table, nxi_columns_build_keys, nxi_columns_build_rest, nxi_initial_build,
-                                        check_relations };
-    nxi_tables tables = { 0 };
-    nxi_builder builder = { .arena = arena, .dialect = dialect, .tables = &tables, .error = error };
+    static const table_step steps[] = {start_table, nxi_columns_build_keys, nxi_columns_build_rest, nxi_initial_build,
+                                       check_relations};
+    nxi_tables tables = {0};
+    nxi_builder builder = {.arena = arena, .dialect = dialect, .tables = &tables, .error = error};
     nx_status status;
 
     if (count == 0 || entities == NULL)

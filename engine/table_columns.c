@@ -31,21 +31,21 @@ static nxi_column scalar_column(const nxi_table *table, const nx_field *field)
 {
     bool is_optional = field->kind == NX_KIND_OPT;
 
-    return (nxi_column){ .name = field->column != NULL ? field->column : field->name,
-                         .field = field,
-                         .table = table,
-                         .type = field->type,
-                         .form = is_optional ? NXI_FORM_OPTIONAL : NXI_FORM_PLAIN,
-                         .offset = (uint32_t)field->offset,
-                         .present_offset = is_optional ? (uint32_t)field->offset + nxi_types[field->type].present : 0,
-                         .max_len = (uint32_t)field->max_len,
-                         .field_index = (uint16_t)(field - table->entity->fields),
-                         .nullable = is_optional,
-                         .is_key = field->kind == NX_KIND_PK,
-                         .lazy = is_lazy(field),
-                         .is_volatile = field->is_volatile,
-                         .is_version = field->version,
-                         .autostrip = is_stripped(field) };
+    return (nxi_column){.name = field->column != NULL ? field->column : field->name,
+                        .field = field,
+                        .table = table,
+                        .type = field->type,
+                        .form = is_optional ? NXI_FORM_OPTIONAL : NXI_FORM_PLAIN,
+                        .offset = (uint32_t)field->offset,
+                        .present_offset = is_optional ? (uint32_t)field->offset + nxi_types[field->type].present : 0,
+                        .max_len = (uint32_t)field->max_len,
+                        .field_index = (uint16_t)(field - table->entity->fields),
+                        .nullable = is_optional,
+                        .is_key = field->kind == NX_KIND_PK,
+                        .lazy = is_lazy(field),
+                        .is_volatile = field->is_volatile,
+                        .is_version = field->version,
+                        .autostrip = is_stripped(field)};
 }
 
 /* Unknown names, and those of columns that are there already, are errors of the entity's author. */
@@ -53,8 +53,8 @@ static nx_status add_column(const nxi_builder *builder, nxi_table *table, const 
 {
     if (!nxi_identifier_is_valid(builder->dialect, column->name))
         return nxi_mapping_fail(builder->error, table->entity, column->field,
-                                "the column name '%s' is empty, no valid UTF-8, or longer than the %zu bytes of %s",
-                                column->name, builder->dialect->identifier_bytes_max, builder->dialect->name);
+                                "the column name '%s' is empty, no valid UTF-8, or longer than the %zu bytes of %s", column->name,
+                                builder->dialect->identifier_bytes_max, builder->dialect->name);
     for (size_t i = 0; i < table->column_count; i++) {
         if (nxi_name_equal(table->columns[i].name, column->name))
             return nxi_mapping_fail(builder->error, table->entity, column->field, "the column '%s' is that of field '%s' too",
@@ -115,7 +115,7 @@ nx_status nxi_columns_build_keys(const nxi_builder *builder, nxi_table *table)
 static const char *reference_name(const nxi_builder *builder, const nx_field *field, const nxi_column *part, const char **names)
 {
     size_t size = strlen(field->name), part_size = strlen(part->name);
-    nx_text name = { 0 };
+    nx_text name = {0};
     char *text;
 
     if (*names != NULL) {
@@ -141,20 +141,19 @@ static nx_status add_reference(const nxi_builder *builder, nxi_table *table, con
 
     for (size_t part = 0; part < target->key_count && status == NX_OK; part++) {
         const nxi_column *key = &target->columns[part];
-        nxi_column column = { .name = target->key_count == 1 && field->column != NULL
-                                          ? field->column
-                                          : reference_name(builder, field, key, &names),
-                              .field = field,
-                              .table = table,
-                              .target = target,
-                              .target_column = key,
-                              .type = key->type,
-                              .form = NXI_FORM_REFERENCE,
-                              .offset = (uint32_t)field->offset,
-                              .max_len = key->max_len,
-                              .field_index = (uint16_t)(field - table->entity->fields),
-                              .key_part = (uint16_t)part,
-                              .nullable = field->optional };
+        nxi_column column = {
+            .name = target->key_count == 1 && field->column != NULL ? field->column : reference_name(builder, field, key, &names),
+            .field = field,
+            .table = table,
+            .target = target,
+            .target_column = key,
+            .type = key->type,
+            .form = NXI_FORM_REFERENCE,
+            .offset = (uint32_t)field->offset,
+            .max_len = key->max_len,
+            .field_index = (uint16_t)(field - table->entity->fields),
+            .key_part = (uint16_t)part,
+            .nullable = field->optional};
 
         if (column.name == NULL)
             return nxi_mapping_out_of_memory(builder->error);

@@ -34,7 +34,7 @@ static void put_bytes(sink *out, nx_bytes bytes)
             out->length += 2 * (bytes.size - i);
             break;
         }
-        put(out, (const char[]){ digits[data[i] >> 4], digits[data[i] & 15] }, 2);
+        put(out, (const char[]){digits[data[i] >> 4], digits[data[i] & 15]}, 2);
     }
     put_string(out, "'");
 }
@@ -103,7 +103,7 @@ static void put_value(sink *out, const nx_value *value)
 
 size_t nx_value_format(nx_value value, char *buffer, size_t size)
 {
-    sink out = { buffer, size == 0 ? 0 : size - 1, 0 };
+    sink out = {buffer, size == 0 ? 0 : size - 1, 0};
 
     if (nxi_type_is_pointer(value.type) && value.text.data == NULL)
         value = nx_null();

@@ -53,7 +53,7 @@ static inline void nxi_trace_done(const nxi_trace *trace, const nxi_statement *s
 static inline const char *nxi_trace_last(const nxi_trace *trace) { return trace->last; }
 
 NX_MUST_CHECK nx_status nxi_trace_capture_begin(nxi_trace *trace);
-/* The innermost capture's texts, in order; valid until the next begin. NULL, 0: none is open, or memory was too short to hold all. */
+/* The innermost capture's texts, in order; valid until the next begin. NULL, 0: none is open, or memory did not hold them all. */
 const char *const *nxi_trace_capture_end(nxi_trace *trace, size_t *ret_count);
 
 #endif

@@ -6,18 +6,17 @@
 #include <stdalign.h>
 
 #define TYPE_INFO(type)                                                                                                          \
-    [NX_TYPE_##type] = { .name = #type,                                                                                          \
-                         .size = sizeof(nx_##type),                                                                              \
-                         .align = alignof(nx_##type),                                                                            \
-                         .optional_size = sizeof(nx_opt_##type),                                                                 \
-                         .optional_align = alignof(nx_opt_##type),                                                               \
-                         .present = offsetof(nx_opt_##type, present) },
+    [NX_TYPE_##type] = {.name = #type,                                                                                           \
+                        .size = sizeof(nx_##type),                                                                               \
+                        .align = alignof(nx_##type),                                                                             \
+                        .optional_size = sizeof(nx_opt_##type),                                                                  \
+                        .optional_align = alignof(nx_opt_##type),                                                                \
+                        .present = offsetof(nx_opt_##type, present)},
 
 const nxi_type_info nxi_types[NX_TYPE_count] = {
-    [NX_TYPE_null] = { .name = "null" },
-    NX_TYPE_LIST(TYPE_INFO)
-    [NX_TYPE_key] = { .name = "key" },
-    [NX_TYPE_set] = { .name = "set" },
+    [NX_TYPE_null] = {.name = "null"},
+    NX_TYPE_LIST(TYPE_INFO)[NX_TYPE_key] = {.name = "key"},
+    [NX_TYPE_set] = {.name = "set"},
 };
 
 /* Rows are compared and copied as raw bytes of these sizes. */

@@ -47,6 +47,34 @@ static bool is_batch_item(const void *item, const void *key)
     return is_batch(item, key);
 }
 
+enum { BATCHES_LISTED_MAX = 16 };
+
+/* Most flushes have a handful of batches: only more than that are worth a map. */
+static nxi_batch *find_batch(const nxi_planner *p, const nxi_batch *want)
+{
+    if (p->batch_count > BATCHES_LISTED_MAX)
+        return nxi_map_find(&p->batches, want->hash, is_batch_item, want);
+    for (nxi_batch *batch = p->list; batch != NULL; batch = batch->next)
+        if (batch->hash == want->hash && is_batch(batch, want))
+            return batch;
+    return NULL;
+}
+
+static bool enter_batch(nxi_planner *p, nxi_batch *batch)
+{
+    batch->serial = (uint32_t)p->batch_count++;
+    batch->next = p->list;
+    p->list = batch;
+    if (p->batch_count <= BATCHES_LISTED_MAX)
+        return true;
+    if (p->batch_count > BATCHES_LISTED_MAX + 1)
+        return nxi_map_add(&p->batches, batch->hash, batch);
+    for (nxi_batch *listed = p->list; listed != NULL; listed = listed->next)
+        if (!nxi_map_add(&p->batches, listed->hash, listed))
+            return false;
+    return true;
+}
+
 static nxi_batch *batch_for(nxi_planner *p, nxi_batch_verb verb, uint32_t level, const nxi_table *table)
 {
     nxi_batch want = { .verb = verb, .level = level, .table = table, .columns = p->bits };
@@ -56,14 +84,11 @@ static nxi_batch *batch_for(nxi_planner *p, nxi_batch_verb verb, uint32_t level,
         return p->latest;
     size_t bytes = nxi_planner_words(table) * sizeof(uint64_t);
     want.hash = nxi_hash_bytes(p->bits, bytes, ((uint64_t)(uintptr_t)table ^ ((uint64_t)level << 8)) + verb);
-    nxi_batch *batch = nxi_map_find(&p->batches, want.hash, is_batch_item, &want);
+    nxi_batch *batch = find_batch(p, &want);
     if (batch == NULL) {
         batch = nxi_arena_copy(p->arena, &want, sizeof(want));
-        if (batch == NULL || (batch->columns = nxi_arena_copy(p->arena, p->bits, bytes)) == NULL || !nxi_map_add(&p->batches, want.hash, batch))
+        if (batch == NULL || (batch->columns = nxi_arena_copy(p->arena, p->bits, bytes)) == NULL || !enter_batch(p, batch))
             return NULL;
-        batch->serial = (uint32_t)p->batch_count++;
-        batch->next = p->list;
-        p->list = batch;
     }
     p->latest = batch;
     return batch;

@@ -51,7 +51,7 @@ static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
         header->spare = s != NULL ? s->root->number : 0;
         return;
     }
-    if (batch->verb == NXI_BATCH_UPDATE && batch->table->version != NULL)
+    if (batch->verb != NXI_BATCH_INSERT && batch->table->version != NULL)
         count_up_version(batch->table->version, row);
     if (batch->verb == NXI_BATCH_INSERT) {
         header->flags |= NXI_ROW_WAS_NEW;

@@ -76,14 +76,14 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
  */
 typedef struct visit { void *row; size_t column; uint32_t level; } visit;
 typedef struct mark { void *row; uint32_t level; bool open; } mark;
-typedef struct late { struct late *next; void *row; const nxi_column *column; } late;
+typedef struct late { const void *row; const nxi_column *column; } late;
 
 typedef struct leveller {
     nxi_planner *p;
-    nxi_map marks;
+    nxi_map marks;     /* rows that were met */
+    nxi_map late;      /* references that are left out of the INSERT and set afterwards */
     visit *stack;
     size_t depth, capacity;
-    late *late_list;
 } leveller;
 
 static bool is_mark(const void *item, const void *key)
@@ -96,7 +96,7 @@ static uint64_t address_hash(const void *row)
     return nxi_hash_u64((uint64_t)(uintptr_t)row);
 }
 
-static mark *mark_of(leveller *l, void *row)
+static mark *mark_of(leveller *l, const void *row)
 {
     return nxi_map_find(&l->marks, address_hash(row), is_mark, row);
 }
@@ -122,21 +122,57 @@ static bool push(leveller *l, void *row)
     return true;
 }
 
-/* A circle: leave this reference out of the INSERT and set it afterwards. */
-static nx_status open_circle(leveller *l, void *row, const nxi_column *column)
+static uint64_t late_hash(const void *row, const nxi_column *column)
 {
-    if (!column->nullable) {
-        nx_status status = nxi_fail(l->p->error, NX_EVALUE, "%s.%s closes a circle of new rows and is not optional: no order of INSERTs is possible",
-                        column->table->entity->name, column->field->name);
-        nxi_error_name(l->p->error->column, column->field->name);
-        return status;
+    return nxi_hash_u64((uint64_t)(uintptr_t)row ^ ((uint64_t)column->index << 48));
+}
+
+static bool is_same_late(const void *item, const void *key)
+{
+    const late *a = item, *b = key;
+
+    return a->row == b->row && a->column == b->column;
+}
+
+static bool is_late(const leveller *l, const void *row, const nxi_column *column)
+{
+    return nxi_map_find(&l->late, late_hash(row, column), is_same_late, &(late){ row, column }) != NULL;
+}
+
+static bool add_late(leveller *l, const void *row, const nxi_column *column)
+{
+    late *item = nxi_arena_copy(l->p->arena, &(late){ row, column }, sizeof(late));
+
+    return item != NULL && nxi_map_add(&l->late, late_hash(row, column), item);
+}
+
+/*
+ * The reference at the top of the stack leads back to `target` further down. One optional reference on that way is left for
+ * later; rows above it are forgotten and will be met again.
+ */
+static nx_status open_circle(leveller *l, const void *target, const nxi_column *closing)
+{
+    visit *top = &l->stack[l->depth - 1];
+
+    if (closing->nullable)
+        return add_late(l, top->row, closing) ? NX_OK : nxi_planner_no_memory(l->p);
+    for (size_t i = l->depth - 1; i-- > 0;) {
+        const nxi_column *column = &nxi_row_of(l->stack[i].row)->table->columns[l->stack[i].column];
+        if (column->nullable) {
+            for (; l->depth > i + 1; l->depth--) {
+                const void *row = l->stack[l->depth - 1].row;
+                nxi_map_remove(&l->marks, address_hash(row), mark_of(l, row));
+            }
+            return add_late(l, l->stack[i].row, column) ? NX_OK : nxi_planner_no_memory(l->p);
+        }
+        if (l->stack[i].row == target)
+            break;
     }
-    late *item = NXI_ARENA_NEW(l->p->arena, late);
-    if (item == NULL)
-        return nxi_planner_no_memory(l->p);
-    *item = (late){ l->late_list, row, column };
-    l->late_list = item;
-    return NX_OK;
+    nx_status status = nxi_fail(l->p->error, NX_EVALUE, "%s.%s closes a circle of new rows in which no reference is optional: no order of INSERTs is possible",
+                                closing->table->entity->name, closing->field->name);
+    nxi_error_name(l->p->error->column, closing->field->name);
+    nxi_error_name(l->p->error->table, closing->table->name);
+    return status;
 }
 
 static nx_status level_row(leveller *l, void *start)
@@ -157,7 +193,7 @@ static nx_status level_row(leveller *l, void *start)
         }
         const nxi_column *column = &table->columns[top->column++];
         void *target = new_target(column, top->row, l->p->db);
-        if (target == NULL)
+        if (target == NULL || is_late(l, top->row, column))
             continue;
         mark *m = mark_of(l, target);
         if (m == NULL) {
@@ -165,7 +201,7 @@ static nx_status level_row(leveller *l, void *start)
             if (!push(l, target))
                 return nxi_planner_no_memory(l->p);
         } else if (m->open) {
-            nx_status status = open_circle(l, top->row, column);
+            nx_status status = open_circle(l, target, column);
             if (status != NX_OK)
                 return status;
         } else if (m->level + 1 > top->level) {
@@ -175,14 +211,6 @@ static nx_status level_row(leveller *l, void *start)
     return NX_OK;
 }
 
-static bool is_late(const leveller *l, const void *row, const nxi_column *column)
-{
-    for (const late *item = l->late_list; item != NULL; item = item->next)
-        if (item->row == row && item->column == column)
-            return true;
-    return false;
-}
-
 /* The columns of a row whose references are partly set later. */
 static nx_status plan_levelled_insert(leveller *l, void *row)
 {
@@ -190,7 +218,7 @@ static nx_status plan_levelled_insert(leveller *l, void *row)
     const nxi_table *table = nxi_row_of(row)->table;
     nx_status status = nxi_planner_insert(p, row, mark_of(l, row)->level);
 
-    if (status != NX_OK || l->late_list == NULL)
+    if (status != NX_OK || l->late.count == 0)
         return status;
     bool some = false;
     for (size_t i = 0; i < table->column_count; i++)
@@ -218,12 +246,14 @@ static nx_status plan_inserts_levelled(nxi_planner *p)
     nx_status status = NX_OK;
 
     nxi_map_init(&l.marks, p->db->loop->memory);
+    nxi_map_init(&l.late, p->db->loop->memory);
     for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)
         if (nxi_planner_wants(p, row))
             status = level_row(&l, nxi_row_data(row));
     for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)
         if (nxi_planner_wants(p, row))
             status = plan_levelled_insert(&l, nxi_row_data(row));
+    nxi_map_fini(&l.late);
     nxi_map_fini(&l.marks);
     return status;
 }

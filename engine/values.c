@@ -58,9 +58,9 @@ static nx_text content_of(const nx_value *value)
     nx_text content = value->text;
 
     if (value->type == NX_TYPE_bytes)
-        content = (nx_text){ value->bytes.data, value->bytes.size };
+        content = (nx_text){value->bytes.data, value->bytes.size};
     else if (value->type == NX_TYPE_vector)
-        content = (nx_text){ (const char *)value->vector.data, value->vector.size * sizeof(float) };
+        content = (nx_text){(const char *)value->vector.data, value->vector.size * sizeof(float)};
     if (content.data == NULL)
         content.size = 0;
     return content;

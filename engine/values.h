@@ -21,12 +21,18 @@ NX_MUST_CHECK bool nxi_value_copy(nxi_arena *arena, const nx_value *value, nx_va
  */
 NX_MUST_CHECK nx_status nxi_value_convert(nxi_arena *arena, nx_type type, const char *const *labels, nx_value *value);
 
-/* True for UTF-8 (no surrogates, no overlong forms, at most U+10FFFF) without a zero byte; *ret_bad, unless NULL, is the offset of the first wrong byte. */
+/*
+ * True for UTF-8 (no surrogates, no overlong forms, at most U+10FFFF) without a zero byte; else *ret_bad, unless NULL, is the
+ * offset of the first wrong character.
+ */
 bool nxi_text_is_valid(const char *data, size_t size, size_t *ret_bad);
 /* Characters of a valid text. */
 size_t nxi_text_length(const char *data, size_t size);
 
-/* Digits, at most one point and one leading sign, optionally an exponent-free NaN: counts digits before and after the point. False: no decimal. */
+/*
+ * Digits, at most one point and one leading sign, or NaN: counts the digits before and after the point, without zeros that
+ * lead or trail. False: no decimal.
+ */
 bool nxi_decimal_measure(const char *data, size_t size, size_t *ret_whole_digits, size_t *ret_fraction_digits);
 int nxi_decimal_compare(nx_text a, nx_text b);
 

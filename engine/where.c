@@ -10,8 +10,9 @@
  *     value := ? | number | 'text' | TRUE | FALSE | NULL
  *     op    := = | != | <> | < | <= | > | >=
  *
- * Words are keywords in any case, but a field may be called by one other than NOT. All of the text is read twice: first for its tokens and the number of
- * values that it wants, then for its meaning; nothing in it gets into SQL but through names of the mapping.
+ * Words are keywords in any case, but a field may be called by one other than NOT. All of the text is read twice: first for its
+ * tokens and the number of values that it wants, then for its meaning; nothing in it gets into SQL but through names of the
+ * mapping.
  */
 #include "engine/condition.h"
 #include "engine/types.h"
@@ -111,7 +112,8 @@ static nx_status unexpected(parser *p, const char *wanted)
     p->resolver.position = t->position;
     if (t->kind == TOKEN_END)
         return nxi_resolver_fail(&p->resolver, NX_ESYNTAX, "syntax error: the condition ends where %s is expected", wanted);
-    return nxi_resolver_fail(&p->resolver, NX_ESYNTAX, "syntax error at \"%.*s\": %s is expected", shown(t->data, t->size), t->data, wanted);
+    return nxi_resolver_fail(&p->resolver, NX_ESYNTAX, "syntax error at \"%.*s\": %s is expected", shown(t->data, t->size),
+                             t->data, wanted);
 }
 
 static nx_status bad_token(parser *p, const char *what)
@@ -206,11 +208,10 @@ static nx_status advance(parser *p)
         return size == 0 ? bad_token(p, "a text does not end") : token_end(p, TOKEN_TEXT, size);
     }
     size = number_size(p);
-    if (size != 0) {
-        if (is_letter(peek(p, size)))
-            return bad_token(p, "a number goes on with letters");
+    if (size != 0 && is_letter(peek(p, size)))
+        return bad_token(p, "a number goes on with letters");
+    if (size != 0)
         return token_end(p, TOKEN_NUMBER, size);
-    }
     kind found = symbol(p, &p->token.verb, &size);
     return found == TOKEN_END ? bad_token(p, "a character that means nothing here") : token_end(p, found, size);
 }
@@ -292,7 +293,8 @@ static nx_status parse_path(parser *p, nxi_path *ret_path)
         if (p->token.kind != TOKEN_DOT)
             break;
         if (column->form != NXI_FORM_REFERENCE)
-            return nxi_resolver_fail(&p->resolver, NX_ENOFIELD, "%s.%s is no reference", table->entity->name, column->field->name);
+            return nxi_resolver_fail(&p->resolver, NX_ENOFIELD, "%s.%s is no reference", table->entity->name,
+                                     column->field->name);
         table = column->target;
         status = advance(p);
         if (status != NX_OK)
@@ -377,16 +379,17 @@ typedef struct test {
     const nxi_column *column; /* that the path ends at */
 } test;
 
-static nx_status test_values(parser *p, const test *t, nx_verb verb, const nx_value *values, size_t count, nxi_condition **ret_condition)
+static nx_status test_values(parser *p, const test *t, nx_verb verb, const nx_value *values, size_t count,
+                             nxi_condition **ret_made)
 {
     nxi_target target;
     p->resolver.position = t->position;
     nx_status status = nxi_resolve_target(&p->resolver, &t->path, true, &target);
-    return status != NX_OK ? status : nxi_condition_leaf(&p->resolver, verb, &target, values, count, ret_condition);
+    return status != NX_OK ? status : nxi_condition_leaf(&p->resolver, verb, &target, values, count, ret_made);
 }
 
 /* Field to field: both at the end of the same references. */
-static nx_status test_columns(parser *p, const test *t, nx_verb verb, nxi_condition **ret_condition)
+static nx_status test_columns(parser *p, const test *t, nx_verb verb, nxi_condition **ret_made)
 {
     nxi_path other;
     nxi_target target;
@@ -400,10 +403,10 @@ static nx_status test_columns(parser *p, const test *t, nx_verb verb, nxi_condit
         return nxi_resolver_fail(&p->resolver, NX_EINVAL, "only fields of the same row can be compared");
     p->resolver.position = t->position;
     status = nxi_resolve_target(&p->resolver, &t->path, false, &target);
-    return status != NX_OK ? status : nxi_condition_columns(&p->resolver, verb, &target, other.hop[before], ret_condition);
+    return status != NX_OK ? status : nxi_condition_columns(&p->resolver, verb, &target, other.hop[before], ret_made);
 }
 
-static nx_status test_compare(parser *p, const test *t, nxi_condition **ret_condition)
+static nx_status test_compare(parser *p, const test *t, nxi_condition **ret_made)
 {
     nx_verb verb = p->token.verb;
     nx_value value = nx_null();
@@ -411,12 +414,12 @@ static nx_status test_compare(parser *p, const test *t, nxi_condition **ret_cond
     if (status != NX_OK)
         return status;
     if (p->token.kind == TOKEN_NAME && !is_word(p, "null") && !is_word(p, "true") && !is_word(p, "false"))
-        return test_columns(p, t, verb, ret_condition);
+        return test_columns(p, t, verb, ret_made);
     status = parse_value(p, t->column, &value);
-    return status != NX_OK ? status : test_values(p, t, verb, &value, 1, ret_condition);
+    return status != NX_OK ? status : test_values(p, t, verb, &value, 1, ret_made);
 }
 
-static nx_status test_is(parser *p, const test *t, nxi_condition **ret_condition)
+static nx_status test_is(parser *p, const test *t, nxi_condition **ret_made)
 {
     bool is_not, is_null = false;
     nx_status status = accept(p, "not", &is_not);
@@ -426,10 +429,10 @@ static nx_status test_is(parser *p, const test *t, nxi_condition **ret_condition
         return status;
     if (!is_null)
         return unexpected(p, is_not ? "NULL" : "NULL or NOT NULL");
-    return test_values(p, t, is_not ? NX_VERB_IS_NOT_NULL : NX_VERB_IS_NULL, NULL, 0, ret_condition);
+    return test_values(p, t, is_not ? NX_VERB_IS_NOT_NULL : NX_VERB_IS_NULL, NULL, 0, ret_made);
 }
 
-static nx_status test_between(parser *p, const test *t, nxi_condition **ret_condition)
+static nx_status test_between(parser *p, const test *t, nxi_condition **ret_made)
 {
     nx_value bounds[2];
     bool is_and = false;
@@ -441,11 +444,11 @@ static nx_status test_between(parser *p, const test *t, nxi_condition **ret_cond
     if (!is_and)
         return unexpected(p, "AND");
     status = parse_value(p, t->column, &bounds[1]);
-    return status != NX_OK ? status : test_values(p, t, NX_VERB_BETWEEN, bounds, 2, ret_condition);
+    return status != NX_OK ? status : test_values(p, t, NX_VERB_BETWEEN, bounds, 2, ret_made);
 }
 
 /* [NOT] IN, BETWEEN, LIKE, ILIKE. */
-static nx_status test_word(parser *p, const test *t, nxi_condition **ret_condition)
+static nx_status test_word(parser *p, const test *t, nxi_condition **ret_made)
 {
     bool is_not;
     nx_value pattern = nx_null();
@@ -461,7 +464,8 @@ static nx_status test_word(parser *p, const test *t, nxi_condition **ret_conditi
     if (is_in) {
         list values = { .items = NULL };
         status = parse_values(p, t->column, &values);
-        return status != NX_OK ? status : test_values(p, t, is_not ? NX_VERB_NOT_IN : NX_VERB_IN, values.items, values.count, ret_condition);
+        nx_verb verb = is_not ? NX_VERB_NOT_IN : NX_VERB_IN;
+        return status != NX_OK ? status : test_values(p, t, verb, values.items, values.count, ret_made);
     }
     nxi_condition *made = NULL;
     if (is_between) {
@@ -472,13 +476,13 @@ static nx_status test_word(parser *p, const test *t, nxi_condition **ret_conditi
             status = test_values(p, t, is_like ? NX_VERB_LIKE : NX_VERB_ILIKE, &pattern, 1, &made);
     }
     if (status != NX_OK || !is_not) {
-        *ret_condition = made;
+        *ret_made = made;
         return status;
     }
-    return nxi_condition_node(&p->resolver, NX_VERB_NOT, &made, 1, ret_condition);
+    return nxi_condition_node(&p->resolver, NX_VERB_NOT, &made, 1, ret_made);
 }
 
-static nx_status parse_test(parser *p, nxi_condition **ret_condition)
+static nx_status parse_test(parser *p, nxi_condition **ret_made)
 {
     test t = { .position = p->token.position };
     bool is_is;
@@ -487,16 +491,16 @@ static nx_status parse_test(parser *p, nxi_condition **ret_condition)
         return status;
     t.column = t.path.hop[t.path.count - 1];
     if (p->token.kind == TOKEN_VERB)
-        return test_compare(p, &t, ret_condition);
+        return test_compare(p, &t, ret_made);
     status = accept(p, "is", &is_is);
     if (status != NX_OK)
         return status;
-    return is_is ? test_is(p, &t, ret_condition) : test_word(p, &t, ret_condition);
+    return is_is ? test_is(p, &t, ret_made) : test_word(p, &t, ret_made);
 }
 
 /* -------------------------------------------------------------------------------- structure */
 
-static nx_status parse_list(parser *p, nx_verb verb, nxi_condition **ret_condition);
+static nx_status parse_list(parser *p, nx_verb verb, nxi_condition **ret_made);
 
 static nx_status deeper(parser *p)
 {
@@ -506,12 +510,12 @@ static nx_status deeper(parser *p)
     return nxi_resolver_fail(&p->resolver, NX_ELIMIT, "a condition is nested deeper than %d", (int)NXI_CONDITION_DEPTH_MAX);
 }
 
-static nx_status parse_not(parser *p, nxi_condition **ret_condition)
+static nx_status parse_not(parser *p, nxi_condition **ret_made)
 {
     nxi_condition *inside = NULL;
     bool is_not = is_word(p, "not");
     if (!is_not && p->token.kind != TOKEN_OPEN)
-        return parse_test(p, ret_condition);
+        return parse_test(p, ret_made);
     nx_status status = deeper(p);
     if (status == NX_OK)
         status = is_not ? parse_not(p, &inside) : parse_list(p, NX_VERB_OR, &inside);
@@ -519,15 +523,13 @@ static nx_status parse_not(parser *p, nxi_condition **ret_condition)
         return status;
     p->depth--;
     if (is_not)
-        return nxi_condition_node(&p->resolver, NX_VERB_NOT, &inside, 1, ret_condition);
-    if (p->token.kind != TOKEN_CLOSE)
-        return unexpected(p, "AND, OR or \")\"");
-    *ret_condition = inside;
-    return advance(p);
+        return nxi_condition_node(&p->resolver, NX_VERB_NOT, &inside, 1, ret_made);
+    *ret_made = inside;
+    return p->token.kind == TOKEN_CLOSE ? advance(p) : unexpected(p, "AND, OR or \")\"");
 }
 
 /* One or more parts with the verb's word between them. */
-static nx_status parse_list(parser *p, nx_verb verb, nxi_condition **ret_condition)
+static nx_status parse_list(parser *p, nx_verb verb, nxi_condition **ret_made)
 {
     list parts = { .items = NULL };
     bool is_and = verb == NX_VERB_AND, more = false;
@@ -544,11 +546,8 @@ static nx_status parse_list(parser *p, nx_verb verb, nxi_condition **ret_conditi
             return status;
     } while (more);
     nxi_condition **items = parts.items;
-    if (parts.count == 1) {
-        *ret_condition = items[0];
-        return NX_OK;
-    }
-    return nxi_condition_node(&p->resolver, verb, items, parts.count, ret_condition);
+    *ret_made = items[0];
+    return parts.count == 1 ? NX_OK : nxi_condition_node(&p->resolver, verb, items, parts.count, ret_made);
 }
 
 /* ------------------------------------------------------------------------------------- start */
@@ -576,12 +575,14 @@ static nx_status check_text(parser *p, const char *text)
         wanted += p->token.kind == TOKEN_PARAM;
     } while (p->token.kind != TOKEN_END);
     if (wanted != p->value_count)
-        return nxi_resolver_fail(&p->resolver, NX_EINVAL, "the condition has %zu `?` and %zu values are given", wanted, p->value_count);
+        return nxi_resolver_fail(&p->resolver, NX_EINVAL, "%zu `?` in the condition and %zu values given", wanted,
+                                 p->value_count);
     rewind_to(p, text);
     return NX_OK;
 }
 
-nx_status nxi_select_where(nxi_select *select, nxi_arena *arena, const char *text, const nx_value *values, size_t count, nx_error *error)
+nx_status nxi_select_where(nxi_select *select, nxi_arena *arena, const char *text, const nx_value *values, size_t count,
+                           nx_error *error)
 {
     parser p = { .values = values, .value_count = count };
     nxi_condition *condition = NULL;

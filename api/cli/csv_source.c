@@ -94,11 +94,10 @@ static void restart_parser(csv_source *self)
 
 static void take_fields(csv_source *self)
 {
-    size_t count = self->field_count < SOURCE_FIELDS_MAX ? self->field_count : SOURCE_FIELDS_MAX;
     size_t begin = 0;
 
-    self->fields = grow(self->fields, &self->fields_capacity, count, sizeof(*self->fields));
-    for (size_t i = 0; i < count; i++) {
+    self->fields = grow(self->fields, &self->fields_capacity, self->field_count, sizeof(*self->fields));
+    for (size_t i = 0; i < self->field_count; i++) {
         self->fields[i] = (field){ .kind = FIELD_PLAIN, .text = { self->bytes + begin, self->ends[i] - begin } };
         begin = self->ends[i] + 1;
     }
@@ -107,13 +106,17 @@ static void take_fields(csv_source *self)
 static void finish_record(csv_source *self, const char *error)
 {
     self->record.raw = source_trim_line_end(lines_record(&self->base.in));
-    self->record.error = error;
-    self->record.field_count = self->field_count;
-    if (error != NULL)
+    if (error != NULL) {
         restart_parser(self);
-    else
+    } else if (self->field_count > SOURCE_FIELDS_MAX) {
+        snprintf(self->reason, sizeof(self->reason), "%zu fields, at most %d", self->field_count, SOURCE_FIELDS_MAX);
+        error = self->reason;
+    } else {
         take_fields(self);
+    }
+    self->record.error = error;
     self->record.fields = self->fields;
+    self->record.field_count = error == NULL ? self->field_count : 0;
 }
 
 static const char *too_long(csv_source *self)

@@ -126,8 +126,10 @@ static bool prepare(run *self)
                                                     : source_open_csv(options->input, options->delimiter);
     if (self->source == NULL || !sample_take(&self->sample, self->source, options->header))
         return false;
-    if (stop_signal != 0)
+    if (stop_signal != 0) {
+        complain("stopped before the load began; nothing was written");
         return true;
+    }
     if (!target_open(&self->target, options) || !plan_make(&self->plan, options, &self->sample, &self->target))
         return false;
     if (!rejects_open(&self->rejects, options->rejects, options->input) || !target_map(&self->target, self->plan.entity))

@@ -2,21 +2,36 @@
  * load - rows into the table through the bulk call.
  *
  * Design notes: the bulk call knows rows by number; `flight` keeps the line and the record of each until it is
- * answered. The bulk call bounds rows, not bytes: when the records in flight grow too large the bulk is ended early and
- * a new one is begun, so that wide rows need no more memory than narrow ones.
+ * answered. The bulk call bounds rows, not bytes. So that wide rows need no more memory than narrow ones, the rows of a
+ * batch follow from the size of the records so far; and when those in flight grow too large all the same, the bulk
+ * is ended early and a new one is begun.
  */
 #include "api/cli/load.h"
 
 #include <stdio.h>
 
 enum {
-    FLIGHT_BYTES_MAX = 8 << 20,
-    LOOK_EVERY = 64, /* rows between two looks at what the bulk did: a full batch starts early, rejects are taken out */
+    BATCH_BYTES = 1 << 20,
+    FLIGHT_BYTES_MAX = 4 * BATCH_BYTES, /* one batch is written, one is filled */
+    /* Rows, or bytes, between two looks at what the bulk did: a full batch starts early, answered rows leave. */
+    LOOK_EVERY_ROWS = 64,
+    LOOK_EVERY_BYTES = 256 << 10,
     REASON_SIZE = NX_ERROR_MESSAGE_SIZE + NX_ERROR_NAME_SIZE + 32
 };
 
+/* As many rows as asked for, unless records of the size seen so far would fill more than a batch's bytes. */
+static uint32_t batch_rows(const load *self)
+{
+    uint64_t fitting = self->record_bytes == 0 ? UINT32_MAX : BATCH_BYTES * self->record_count / self->record_bytes;
+
+    if (fitting >= self->batch_rows)
+        return self->batch_rows;
+    return fitting == 0 ? 1 : (uint32_t)fitting;
+}
+
 static bool begin(load *self)
 {
+    self->options.batch_rows = batch_rows(self);
     self->seen = (nx_bulk_counts){ .given = 0 };
     self->submitted = (nx_op){ .slot = 0 };
     flight_restart(&self->flight);
@@ -27,16 +42,16 @@ static bool begin(load *self)
     }
     nx_status status = nx_bulk_columns(self->bulk, self->plan->handles, self->plan->count);
     if (status != NX_OK)
-        complain("cannot begin the load: %s", nx_status_text(status));
+        complain("cannot begin the load: %s", nx_bulk_error(self->bulk)->message);
     return status == NX_OK;
 }
 
 bool load_open(load *self, target *into, const plan *what, const ingest_options *options, rejects *aside)
 {
-    *self = (load){ .into = into, .plan = what, .rejects = aside };
-    self->options = (nx_bulk_options){ .conflict = options->on_conflict,
-                                       .bad_rows = NX_BAD_ROWS_SET_ASIDE,
-                                       .batch_rows = options->batch_rows };
+    *self = (load){ .into = into, .plan = what, .rejects = aside, .batch_rows = options->batch_rows };
+    self->options = (nx_bulk_options){ .conflict = options->on_conflict, .bad_rows = NX_BAD_ROWS_SET_ASIDE };
+    self->record_count = 1;
+    self->record_bytes = what->record_bytes;
     if (options->on_conflict != NX_CONFLICT_ERROR) {
         self->options.conflict_key = what->key;
         self->options.conflict_key_count = what->key_count;
@@ -71,7 +86,7 @@ static bool reject(load *self, const nx_reject *rejected)
     return rejects_add(self->rejects, row->line, reason, flight_raw(&self->flight, row));
 }
 
-/* Take over what the bulk has answered. `loaded` counts the updated ones too. */
+/* Take over what the bulk has answered. */
 static bool collect(load *self)
 {
     nx_bulk_counts now = nx_bulk_count(self->bulk);
@@ -84,11 +99,11 @@ static bool collect(load *self)
 
     for (size_t i = 0; i < count; i++)
         good = reject(self, &rejected[i]) && good;
-    self->counts.loaded += loaded - updated;
+    self->counts.loaded += loaded;
     self->counts.updated += updated;
     self->counts.ignored += ignored;
     self->seen = now;
-    flight_settle(&self->flight, loaded + ignored);
+    flight_settle(&self->flight, loaded + updated + ignored);
     return good;
 }
 
@@ -127,6 +142,7 @@ static bool look(load *self)
 {
     nx_op op = nx_bulk_op(self->bulk);
 
+    self->unlooked_bytes = 0;
     if (op.slot != self->submitted.slot || op.generation != self->submitted.generation) {
         self->submitted = op;
         if (!report(self, nx_submit(self->into->loop), NULL) || !drain(self))
@@ -167,11 +183,14 @@ bool load_row(load *self, const nx_value *values, const record *from)
         if (!wait_for_batch(self))
             return false;
     }
-    /* A row that was set aside at once was given too. Of a failed load, its end tells the reason. */
+    /* A row that was set aside at once was given too. */
     if (nx_bulk_count(self->bulk).given == given)
-        return false;
+        return report(self, status, nx_bulk_error(self->bulk));
     flight_push(&self->flight, from->line, from->raw);
-    return (given + 1) % LOOK_EVERY != 0 || look(self);
+    self->record_count++;
+    self->record_bytes += from->raw.size;
+    self->unlooked_bytes += from->raw.size;
+    return ((given + 1) % LOOK_EVERY_ROWS != 0 && self->unlooked_bytes < LOOK_EVERY_BYTES) || look(self);
 }
 
 bool load_finish(load *self)

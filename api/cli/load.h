@@ -18,10 +18,13 @@ typedef struct load {
     rejects *rejects;
     nx_bulk_options options;
     nx_bulk *bulk;
+    size_t unlooked_bytes; /* given since the last look at what the bulk did */
     nx_op submitted;     /* the last batch that the loop was told to start */
     flight flight;
     load_counts counts;  /* over all bulks of the load */
     nx_bulk_counts seen; /* of the bulk, already in `counts` */
+    uint32_t batch_rows; /* as asked for */
+    uint64_t record_count, record_bytes; /* seen so far; at first the plan's */
     bool failed;         /* a message was printed */
 } load;
 

@@ -245,16 +245,31 @@ static void look_at_record(plan *self, const record *example)
     }
 }
 
+/* For a column that was declared without a type: numbers are stored as numbers, all else as it stands in the file. */
+static nx_type guess_storage(const guess *about)
+{
+    nx_type type = guess_type(about);
+
+    return type == NX_TYPE_i64 || type == NX_TYPE_f64 ? type : NX_TYPE_text;
+}
+
 static void find_types(plan *self, const sample *examples, const target *into)
 {
-    for (size_t i = 0; i < examples->count; i++)
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < examples->count; i++) {
         look_at_record(self, &examples->records[i]);
+        bytes += examples->records[i].raw.size;
+    }
+    self->record_bytes = examples->count == 0 ? 0 : bytes / examples->count;
     for (size_t i = 0; i < self->count; i++) {
         plan_column *column = &self->columns[i];
         const target_column *existing = target_find(into, nx_str(column->name));
 
         if (column->type == NX_TYPE_null)
             column->type = existing != NULL ? existing->type : guess_type(&column->guess);
+        if (column->type == NX_TYPE_null)
+            column->type = guess_storage(&column->guess);
         /* A long text is loaded as any other. */
         if (column->type == NX_TYPE_longtext)
             column->type = NX_TYPE_text;

@@ -10,7 +10,7 @@ static size_t bytes_of(const record *from)
     size_t size = from->raw.size;
 
     if (from->error != NULL)
-        return size + strlen(from->error) + 2;
+        size += strlen(from->error) + 1;
     for (size_t i = 0; i < from->field_count; i++)
         size += from->fields[i].name.size + from->fields[i].text.size + 2;
     return size + 1;
@@ -31,11 +31,11 @@ static nx_text keep(nx_text text, char **at)
 /* One block holds the fields and all texts; `fields` is where it begins. */
 static record copy(const record *from)
 {
-    size_t count = from->error == NULL ? from->field_count : 0;
+    size_t count = from->field_count;
     char *block = take(count * sizeof(field) + bytes_of(from), 1);
     field *fields = (field *)(void *)block;
     char *at = block + count * sizeof(field);
-    record kept = { .line = from->line, .fields = fields, .field_count = from->field_count };
+    record kept = { .line = from->line, .fields = fields, .field_count = count };
 
     kept.raw = keep(from->raw, &at);
     if (from->error != NULL)
@@ -47,17 +47,6 @@ static record copy(const record *from)
             fields[i].name = keep(from->fields[i].name, &at);
     }
     return kept;
-}
-
-/* Records with more fields than were kept cannot be walked; they are bad whatever the columns are. */
-static record copy_bounded(const record *from)
-{
-    record bad = *from;
-
-    if (from->error != NULL || from->field_count <= SOURCE_FIELDS_MAX)
-        return copy(from);
-    bad.error = "record with too many fields";
-    return copy(&bad);
 }
 
 bool sample_take(sample *self, source *from, bool take_header)
@@ -72,12 +61,12 @@ bool sample_take(sample *self, source *from, bool take_header)
         if (self->ended != SOURCE_RECORD)
             break;
         if (take_header && !self->has_header) {
-            self->header = copy_bounded(next);
+            self->header = copy(next);
             self->has_header = true;
             continue;
         }
         self->records = grow(self->records, &self->capacity, self->count + 1, sizeof(*self->records));
-        self->records[self->count++] = copy_bounded(next);
+        self->records[self->count++] = copy(next);
         bytes += bytes_of(next);
     }
     return self->ended != SOURCE_FAILED;

@@ -7,7 +7,7 @@
 #include "api/cli/source.h"
 
 /* Whichever comes first ends the sample. */
-enum { SAMPLE_RECORDS_MAX = 1000, SAMPLE_BYTES_MAX = 8 << 20 };
+enum { SAMPLE_RECORDS_MAX = 1000, SAMPLE_BYTES_MAX = 2 << 20 };
 
 typedef struct sample {
     record *records;

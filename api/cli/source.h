@@ -8,7 +8,7 @@
 
 #include "api/cli/lines.h"
 
-/* Fields of one record that are looked at; a record with more is an error, whatever the database. */
+/* Fields of one record; no database has as many columns. A record with more is an error. */
 enum { SOURCE_FIELDS_MAX = 4096 };
 
 /* What the format says about a value; CSV knows plain text only. */
@@ -27,7 +27,7 @@ typedef struct record {
     nx_text raw;       /* as it stands in the file, without the last line end */
     const char *error; /* NULL: it was read */
     const field *fields;
-    size_t field_count; /* may be larger than SOURCE_FIELDS_MAX, then only so many are there */
+    size_t field_count; /* 0 when there is an error */
 } record;
 
 typedef enum source_status { SOURCE_RECORD, SOURCE_END, SOURCE_STOPPED, SOURCE_FAILED } source_status;

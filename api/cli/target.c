@@ -49,7 +49,9 @@ nx_type target_type(nx_text declared)
         if (same_name(word, nx_str(known_types[i].declared)))
             return known_types[i].type;
     }
-    /* SQLite's own rules of affinity; a column without a numeric one takes any text, and NUMERIC converts it itself. */
+    if (word.size == 0)
+        return NX_TYPE_null;
+    /* SQLite's own rules of affinity; what is left is NUMERIC, which converts texts itself. */
     if (contains(word, "INT"))
         return NX_TYPE_i64;
     if (contains(word, "CHAR") || contains(word, "CLOB") || contains(word, "TEXT"))

@@ -29,7 +29,7 @@ void target_close(target *self);
 
 /* NULL: none of that name. */
 const target_column *target_find(const target *self, nx_text name);
-/* The type that a declared column type stands for. */
+/* The type that a declared column type stands for; NX_TYPE_null when there is none, and anything goes. */
 nx_type target_type(nx_text declared);
 
 /* Wait for an operation. False: a message was printed that begins with `doing`. */

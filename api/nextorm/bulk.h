@@ -44,9 +44,9 @@ typedef struct nx_bulk_options {
 NX_API nx_bulk *nx_bulk_begin(nx_db *db, const nx_entity *entity, const nx_bulk_options *options);
 
 /*
- * Add rows from an array of the entity's structs (plain structs, no library-made rows). Texts and
- * bytes are copied unless the call comes back with the batch handed over, so the array may be
- * used again after the call. *ret_taken rows were taken; fewer than count (NX_EBUSY): a full batch is in
+ * Add rows from an array of the entity's structs (plain structs, no library-made rows). Rows and their texts
+ * are copied, so the array may be used again after the call, unless assign_keys is set: then each struct must stay until its
+ * batch has completed. A full batch is handed over at once; its completion is queued like any other. *ret_taken rows were taken; fewer than count (NX_EBUSY): a full batch is in
  * flight, let the loop run (nx_wait or nx_await for an op of nx_bulk_op) and go on after the rows that were taken.
  */
 NX_API NX_MUST_CHECK nx_status nx_bulk_rows(nx_bulk *bulk, const void *rows, size_t count, size_t *ret_taken);
@@ -65,8 +65,11 @@ NX_API nx_op nx_bulk_op(nx_bulk *bulk);
 NX_API nx_op nx_bulk_end(nx_bulk *bulk, void *tag);
 NX_API void nx_bulk_free(nx_bulk *bulk);
 
+/* given = loaded + updated + ignored + rejected, once the load has ended without an error. */
 typedef struct nx_bulk_counts { uint64_t given, loaded, updated, ignored, rejected; } nx_bulk_counts;
 NX_API nx_bulk_counts nx_bulk_count(const nx_bulk *bulk);
+/* Why the last call on this load, or the load itself, failed. */
+NX_API const nx_error *nx_bulk_error(const nx_bulk *bulk);
 
 /* A row that was set aside: its 0-based number among the rows given, and why. */
 typedef struct nx_reject { uint64_t row; nx_error error; } nx_reject;

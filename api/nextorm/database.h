@@ -98,7 +98,8 @@ NX_API nx_op nx_delete(nx_db *db, void *row, void *tag);
 
 /*
  * Raw SQL with `?` for parameters on every provider ("??" is a question mark). count: affected rows.
- * One statement; several are refused with NX_ESYNTAX. To run inside a session: nx_session_execute.
+ * One statement; several are refused with NX_ESYNTAX. What the text does is not known, so both run where writes run. To
+ * run inside a session: nx_session_execute. Waiting for the writer longer than pool_timeout_ms or the deadline is NX_EBUSY.
  */
 NX_API nx_op nx_execute(nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
 NX_API nx_op nx_select_raw(nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);

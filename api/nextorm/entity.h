@@ -189,7 +189,7 @@ NX_API nx_column nx_column_of(const nx_entity *entity, const char *field_name);
  * as pointers (set: the caller keeps them alive as for any assignment). nx_row_set converts
  * between the integer types and from text; NX_ETYPE or NX_ERANGE when that is not possible,
  * NX_EREQUIRED for NULL into a field that has no optional form, NX_ENOFIELD for a column
- * of another entity.
+ * of another entity, NX_ESTATE for reading a lazy field that is not loaded.
  */
 NX_API NX_MUST_CHECK nx_status nx_row_get(const void *row, nx_column column, nx_value *ret_value);
 NX_API NX_MUST_CHECK nx_status nx_row_set(void *row, nx_column column, nx_value value);

@@ -67,7 +67,7 @@ NX_API void nx_loop_close(nx_loop *loop);
 NX_API NX_MUST_CHECK nx_status nx_submit(nx_loop *loop);
 
 /*
- * The next completion, waiting for it; submits first. It stays at the head until nx_seen.
+ * The next completion; when none is there, submits and waits for one. It stays at the head until nx_seen.
  * NX_ESTATE: nothing is in flight, so nothing could ever come.
  */
 NX_API NX_MUST_CHECK nx_status nx_wait(nx_loop *loop, const nx_completion **ret_completion);
@@ -93,7 +93,7 @@ NX_API void nx_seen(nx_loop *loop, const nx_completion *completion);
 
 /*
  * Run the loop until that operation's (next) completion is there and return it; completions of
- * others stay queued. With rows or raw set it is valid until nx_seen, or until the database is freed;
+ * others stay queued. With rows, raw or a text as its value it is valid until nx_seen, or until the database is freed;
  * without them it is given back at once and only its error stays valid, until the next
  * nx_await. An op that is none, stale or already seen gives NX_ESTALE, or the reason why it
  * could not be queued.

@@ -178,7 +178,7 @@ NX_API nx_op nx_get_query(nx_query *q, const nx_expr *condition, void *tag);
 #define nx_get(where, E, condition, tag) nx_get_entity(where, &E##_entity, condition, tag)
 
 /*
- * Stream: completions of up to batch_rows rows each, NX_MORE set on all but the last, which may have no row.
+ * Stream: completions of up to batch_rows rows each, NX_MORE set on all but the last, which has no rows.
  * At most credit_bytes of rows that were not marked seen are held; then the source pauses and
  * nobody else waits for it. nx_op_cancel ends it early. In a session, too, rows are not kept by it.
  */

@@ -31,11 +31,9 @@ typedef struct nx_session_options {
     bool immediate;         /* take the write lock with the first statement */
     bool read_only;         /* one snapshot for all reads; a write is NX_EREADONLY */
     bool no_auto_flush;     /* do not flush before queries of this session */
-    bool join;              /* nx_session_nested: no savepoint, share the outer one's fate */
+    bool join;              /* nx_session_nested: no savepoint: its rollback is the outer one's */
     nx_optimistic optimistic;
     uint32_t deadline_ms;   /* default deadline of its operations; 0: the database's */
-    bool sql_debug;
-    bool show_values;
 } nx_session_options;
 
 /* options may be NULL. NULL: out of memory. */
@@ -43,7 +41,9 @@ NX_API nx_session *nx_session_begin(nx_loop *loop, const nx_session_options *opt
 
 /*
  * A session inside a session: a savepoint of the outer one. It shares rows and identity map; its end
- * releases the savepoint, its rollback undoes what was done since. The outer one is not usable until then.
+ * releases the savepoint, its rollback, or freeing it without an end, undoes what was done since: rows that it made are
+ * forgotten, what was pending before is pending again as it was. The outer one is not usable until it is freed or ended.
+ * Isolation (serializable, immediate, read_only) is the outermost session's.
  * NULL: out of memory or `outer` is ended.
  */
 NX_API nx_session *nx_session_nested(nx_session *outer, const nx_session_options *options);
@@ -61,7 +61,7 @@ NX_API void nx_session_free(nx_session *s);
 
 NX_API nx_op nx_flush(nx_session *s, void *tag);    /* write, do not commit; count: rows written */
 NX_API nx_op nx_commit(nx_session *s, void *tag);   /* flush + commit; the session goes on, its rows stay known */
-/* Undo. New rows become new again (their automatic keys are cleared), loaded ones are read again at the next query or nx_refresh. */
+/* Undo. Rows written since the transaction began are new again and pending (their automatic keys are cleared), loaded ones are read again when next loaded. */
 NX_API nx_op nx_rollback(nx_session *s, void *tag);
 
 NX_API bool nx_session_is_ended(const nx_session *s);
@@ -86,10 +86,13 @@ NX_API void *nx_session_find(nx_session *s, const nx_entity *entity, const nx_va
 /* Read all columns of a row again; changes not flushed are lost. NX_ENOTFOUND: it is gone. */
 NX_API nx_op nx_refresh(nx_session *s, void *row, void *tag);
 
-/* Load a lazy field of a row (of a session or of a database). */
+/* Load a lazy field of a row. Outside sessions its memory is that of this completion: valid until it is seen. */
 NX_API nx_op nx_load_lazy(void *row, nx_column column, void *tag);
 
-/* Raw SQL inside the session's transaction on that database. Pending changes are flushed first (unless no_auto_flush). */
+/*
+ * Raw SQL inside the session's transaction on that database, which begins with it: what the text does is not known. Pending
+ * changes are flushed first (unless no_auto_flush).
+ */
 NX_API nx_op nx_session_execute(nx_session *s, nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
 NX_API nx_op nx_session_select_raw(nx_session *s, nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
 
@@ -106,7 +109,7 @@ NX_API nx_status nx_session_finish(nx_session *s);
 
 /*
  * Run a function inside a session: begin, function, end (or rollback when it does not return NX_OK), free.
- * After a retryable failure (serialization, deadlock, busy) all of it runs again up to options->retry
+ * After a retryable failure (serialization, deadlock, busy, locked, a lost optimistic check) all of it runs again up to options->retry
  * times, after a pause with jitter (10 ms doubling, at most 2 s). The function may wait on the loop.
  * Returns the last status; ret_error may be NULL.
  */

@@ -116,7 +116,10 @@ static inline nx_value nx_value_ulid(nx_ulid v) { return (nx_value){ .type = NX_
 static inline nx_value nx_value_vector(nx_vector v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_vector, .vector = v }; }
 static inline nx_value nx_value_self(nx_value v) { return v; }
 
-/* Any C value as an nx_value. A char pointer is a zero-terminated text, NULL is SQL's NULL. */
+/*
+ * Any C value as an nx_value. A char pointer is a zero-terminated text, NULL is SQL's NULL. Unsigned 64-bit types
+ * are left out on purpose: they may not fit, so the caller converts them.
+ */
 #define NX_VALUE(v)                                                                                \
     _Generic((v), bool: nx_value_boolean, signed char: nx_value_i64, unsigned char: nx_value_i64,  \
         short: nx_value_i64, unsigned short: nx_value_i64, int: nx_value_i64,                      \

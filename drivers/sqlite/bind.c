@@ -231,19 +231,20 @@ static nx_status bind_member(sqlite3_stmt *stmt, int at, const nxi_column *colum
     }
 }
 
-nx_status nxi_sq_bind_row(nxi_sq_connection *connection, sqlite3_stmt *stmt, const nxi_statement *statement, const void *row,
-                          nxi_arena *arena, nx_error *error)
+nx_status nxi_sq_bind_row(const nxi_sq_binder *binder, sqlite3_stmt *stmt, int first, const void *row, nx_error *error)
 {
+    const nxi_statement *statement = binder->statement;
+
     for (size_t i = 0; i < statement->param_count; i++) {
         const nxi_param *param = &statement->params[i];
         const void *image = param->from_snapshot ? nxi_row_snapshot(row) : row;
         int code = SQLITE_OK;
-        nx_status status = bind_member(stmt, (int)i + 1, param->column, image, arena, error, &code);
+        nx_status status = bind_member(stmt, first + (int)i, param->column, image, binder->arena, error, &code);
 
         if (NXI_LIKELY(status == NX_OK && code == SQLITE_OK))
             continue;
         if (code != SQLITE_OK)
-            status = nxi_sq_describe(connection, code, statement, error);
+            status = nxi_sq_describe(binder->connection, code, statement, error);
         if (status != NX_ENOMEM) {
             char message[NX_ERROR_MESSAGE_SIZE];
             memcpy(message, error->message, sizeof(message));

@@ -37,6 +37,7 @@ nx_status nxi_sq_side_get(nxi_sq_worker *worker, bool scratch, nxi_sq_side **ret
         if (side == NULL)
             return nxi_fail(error, NX_ENOMEM, "out of memory");
         side->connection.memory = worker->memory;
+        side->connection.port = worker->port;
         side->scratch = scratch;
         status = nxi_sq_open(&side->connection, &worker->settings, scratch ? NXI_SQ_SCRATCH : NXI_SQ_SIDE, error);
         if (status != NX_OK) {

@@ -199,16 +199,30 @@ static nx_status get_value(const nxi_column *column, sqlite3_value *from, nxi_ar
 
 /* ------------------------------------------------------------------------------ one row */
 
-/* The usual types in the usual form, without a detour; false: get_value decides. */
-static bool decode_fast(const nxi_column *column, sqlite3_value *from, char *member)
+/* The usual types in the usual form, without a detour; false: decode_column goes the long way, which also finds what is wrong. */
+static inline bool decode_fast(const nxi_column *column, sqlite3_value *from, char *member, nxi_arena *arena)
 {
-    if (column->type == NX_TYPE_i64 && sqlite3_value_type(from) == SQLITE_INTEGER)
+    if (column->type == NX_TYPE_i64 && sqlite3_value_type(from) == SQLITE_INTEGER) {
         *(int64_t *)(void *)member = sqlite3_value_int64(from);
-    else if (column->type == NX_TYPE_f64 && sqlite3_value_type(from) == SQLITE_FLOAT)
+        return true;
+    }
+    if (column->type == NX_TYPE_i32 && sqlite3_value_type(from) == SQLITE_INTEGER) {
+        int64_t number = sqlite3_value_int64(from);
+        *(int32_t *)(void *)member = (int32_t)number;
+        return number == (int32_t)number;
+    }
+    if (column->type == NX_TYPE_f64 && sqlite3_value_type(from) == SQLITE_FLOAT) {
         *(double *)(void *)member = sqlite3_value_double(from);
-    else
-        return false;
-    return true;
+        return true;
+    }
+    if (column->type == NX_TYPE_text && sqlite3_value_type(from) == SQLITE_TEXT) {
+        nx_value value;
+        if (get_text(column, from, arena, &value, NULL) != NX_OK)
+            return false;
+        *(nx_text *)(void *)member = value.text;
+        return true;
+    }
+    return false;
 }
 
 static nx_status decode_column(const nxi_column *column, sqlite3_value *from, void *row, nxi_arena *arena, nx_error *error)
@@ -216,7 +230,7 @@ static nx_status decode_column(const nxi_column *column, sqlite3_value *from, vo
     nx_value value;
     nx_status status;
 
-    if (column->form == NXI_FORM_PLAIN && decode_fast(column, from, (char *)row + column->offset))
+    if (column->form == NXI_FORM_PLAIN && decode_fast(column, from, (char *)row + column->offset, arena))
         return NX_OK;
     if (sqlite3_value_type(from) == SQLITE_NULL) {
         if (column->form == NXI_FORM_OPTIONAL || (column->form == NXI_FORM_REFERENCE && column->nullable))

@@ -115,7 +115,7 @@ static void column_check(const nxi_column *column, const char *quoted, nxi_buf *
     if (column->type == NX_TYPE_boolean) {
         nxi_buf_printf(sql, "CHECK (%s IN (0, 1))", quoted);
     } else if (column->type == NX_TYPE_json) {
-        nxi_buf_printf(sql, "CHECK (json_valid(%s))", quoted);
+        nxi_buf_printf(sql, "CHECK (%s IS NULL OR json_valid(%s))", quoted, quoted); /* json_valid(NULL) is 0 */
     } else if (column->type == NX_TYPE_enumeration && field != NULL && field->labels != NULL && field->labels[0] != NULL) {
         nxi_buf_printf(sql, "CHECK (%s IN (", quoted);
         for (size_t i = 0; field->labels[i] != NULL; i++) {
@@ -259,7 +259,14 @@ static void like(const char *lhs, bool ignore_case, nxi_buf *sql, void (*placeho
     nxi_buf_puts(sql, ignore_case ? ") ESCAPE '\\'" : " ESCAPE '\\'");
 }
 
+/* Decimals are kept as text, which is exact; their order is that of the numbers. The collation is made by open.c. */
+static const char *collation(nx_type type)
+{
+    return type == NX_TYPE_decimal ? " COLLATE nx_decimal" : "";
+}
+
 const nxi_dialect nxi_sq_dialect = {
+    .collation = collation,
     .name = "sqlite",
     .quote = '"',
     .identifier_bytes_max = IDENTIFIER_BYTES_MAX,

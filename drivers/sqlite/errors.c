@@ -161,24 +161,41 @@ static nx_status describe_stop(nxi_sq_connection *connection, nx_error *error)
     nx_status why = connection->stopped == NX_OK ? NX_ECANCELED : connection->stopped;
 
     connection->stopped = NX_OK;
-    nxi_fail(error, why, "%s", why == NX_EDEADLINE ? "the deadline passed while the statement ran" : "the statement was cancelled");
+    nxi_fail(error, why, "%s", why == NX_EDEADLINE ? "the deadline passed while the statement ran"
+             : why == NX_ECLOSED ? "the database was closed" : "the statement was cancelled");
     memcpy(error->sqlstate, "57014", sizeof(error->sqlstate));
     return why;
 }
 
+static bool is_full(int number)
+{
+    return number == ENOSPC || number == EDQUOT || number == EFBIG;
+}
+
+/* A limit on the size of files shows as an I/O error; which it was, the file that was written knows. */
 static bool disk_is_full(sqlite3 *db)
 {
-    int number = sqlite3_system_errno(db);
+    sqlite3_file *log = NULL;
+    int number = 0;
 
-    return number == ENOSPC || number == EDQUOT || number == EFBIG;
+    if (is_full(sqlite3_system_errno(db)))
+        return true;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK && is_full(number))
+        return true;
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log != NULL && log->pMethods != NULL &&
+           log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK && is_full(number);
 }
 
 nx_status nxi_sq_describe(nxi_sq_connection *connection, int code, const nxi_statement *statement, nx_error *error)
 {
     const char *message = sqlite3_errmsg(connection->db);
     const kind *found = NULL;
+    /* ON DELETE RESTRICT is done by a trigger of SQLite's own, and shows as one. */
+    bool restricted = code == SQLITE_CONSTRAINT_TRIGGER && strcmp(message, "FOREIGN KEY constraint failed") == 0;
     nx_status status;
 
+    if (restricted)
+        code = SQLITE_CONSTRAINT_FOREIGNKEY;
     if ((code & 0xff) == SQLITE_INTERRUPT)
         return describe_stop(connection, error);
     for (size_t i = 0; i < NXI_COUNT(kinds) && found == NULL; i++) {
@@ -189,7 +206,6 @@ nx_status nxi_sq_describe(nxi_sq_connection *connection, int code, const nxi_sta
         status = describe_words(connection, message, statement, error);
     } else {
         status = found->status;
-        /* A limit on the size of files shows as an I/O error. */
         if (status == NX_EIO && disk_is_full(connection->db))
             status = NX_EFULL;
         if (status == NX_EBUSY)

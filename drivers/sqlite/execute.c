@@ -86,7 +86,7 @@ static nx_status run_step(nxi_sq_worker *worker, nxi_sq_connection *connection, 
 
 nx_status nxi_sq_run(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request)
 {
-    int64_t then = nxi_clock_ns(), now;
+    int64_t then = request->taken_ns != 0 ? request->taken_ns : nxi_clock_ns(), now;
 
     request->taken_ns = then;
     connection->running = request;
@@ -110,6 +110,7 @@ void nxi_sq_forget(nxi_request *request)
     request->status = NX_OK;
     request->error = NULL;
     request->failed_step = 0;
+    request->taken_ns = 0;
     for (size_t i = 0; i < request->step_count; i++) {
         nxi_step *step = &request->steps[i];
         step->cursor_ended = false;
@@ -119,6 +120,6 @@ void nxi_sq_forget(nxi_request *request)
         step->scalar = nx_null();
         step->rejects = NULL;
         step->reject_count = 0;
-        step->ignored = 0;
+        step->ignored = step->updated = 0;
     }
 }

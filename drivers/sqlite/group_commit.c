@@ -169,7 +169,12 @@ static void commit_group(nxi_sq_worker *worker, nxi_sq_queue *members)
             return;
         }
     }
+    uint32_t count = (uint32_t)members->count;
+    bool first = true;
     for (nxi_request *request; (request = nxi_sq_queue_take(members)) != NULL;) {
+        request->shared_with = count;
+        request->first_of_group = first;
+        first = false;
         if (code != SQLITE_OK)
             (void)nxi_sq_fail_with(request, request->step_count, &error);
         request->done_ns = 0; /* it was not done when its steps were */
@@ -225,6 +230,9 @@ static void end_transaction(nxi_sq_worker *worker, nxi_request *request)
     nxi_sq_cursors_end(worker, request->transaction);
     nxi_sq_rollback(&worker->main);
     worker->transaction = 0;
+    if (worker->only_reads)
+        (void)sqlite3_exec(worker->main.db, "PRAGMA query_only = OFF", NULL, NULL, NULL);
+    worker->only_reads = false;
 }
 
 /* The connection is in the transaction of this request. */
@@ -253,7 +261,9 @@ static void run_in_transaction(nxi_sq_worker *worker, nxi_request *request)
         open = false;
         request->done_ns = 0;
     }
-    /* Its snapshot is out of date: it can never write. */
+    /* Its snapshot is out of date: it can never write; and what a request begins, it does not leave open when it fails. */
+    if (request->status != NX_OK && request->begin != NXI_BEGIN_NONE)
+        open = false;
     if (request->end != NXI_END_NONE || request->status == NX_ESERIALIZATION)
         open = false;
     if (!open) {
@@ -272,6 +282,9 @@ static bool open_next(nxi_sq_worker *worker)
     if (!begin(worker, request, request->begin == NXI_BEGIN_WRITE ? NXI_SQ_BEGIN_IMMEDIATE : NXI_SQ_BEGIN, NXI_SQ_CLASS_OPENER))
         return worker->retry_ns == 0;
     worker->transaction = request->transaction;
+    /* Where one worker does all, the read-only transaction shares the connection with those that write. */
+    if (request->begin == NXI_BEGIN_SNAPSHOT)
+        worker->only_reads = sqlite3_exec(worker->main.db, "PRAGMA query_only = ON", NULL, NULL, NULL) == SQLITE_OK;
     run_in_transaction(worker, request);
     return true;
 }
@@ -445,6 +458,15 @@ static void accept_batch(nxi_sq_worker *worker, nxi_request *batch)
     }
 }
 
+static bool is_waiting(const nxi_sq_worker *worker)
+{
+    for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
+        if (worker->waiting[i].first != NULL)
+            return true;
+    }
+    return false;
+}
+
 void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch)
 {
     bool idle = batch == NULL && worker->checkpoint_ns != 0 && nxi_clock_ns() >= worker->checkpoint_ns;
@@ -459,6 +481,8 @@ void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch)
     accept_batch(worker, batch);
     if (worker->transaction != 0 || worker->retry_ns != 0)
         drop_late(worker);
+    if (!is_waiting(worker))
+        end_waiting_for_lock(worker); /* who comes next tries at once */
     if (!worker->settings.memory)
         checkpoint(worker, idle);
 }

@@ -4,6 +4,10 @@
  * Design notes: a path is a path. SQLite may be built to read "file:..." as a URI, which could name another VFS or a memory
  * database per connection, so such a name is given a directory. A new file gets mode 0600 by mknod: opening
  * and closing it ourselves would drop the POSIX locks of every connection to it in this process.
+ *
+ * trusted_schema is off where SQLite allows: 3.40 (Debian 12) marks its own JSON functions as unsafe by mistake, so that any schema with
+ * a CHECK (json_valid(...)) would count as malformed. There it stays on, which costs little: connections have no functions
+ * but the built-in ones, cannot load any, and are defensive.
  */
 #include "drivers/sqlite/sqlite.h"
 
@@ -32,6 +36,9 @@ static const char *const own_sql[NXI_SQ_OWN_COUNT] = {
     [NXI_SQ_GROUP_SAVE] = "SAVEPOINT nxi_group",
     [NXI_SQ_GROUP_RELEASE] = "RELEASE nxi_group",
     [NXI_SQ_GROUP_UNDO] = "ROLLBACK TO nxi_group",
+    [NXI_SQ_BATCH_SAVE] = "SAVEPOINT nxi_rows",
+    [NXI_SQ_BATCH_RELEASE] = "RELEASE nxi_rows",
+    [NXI_SQ_BATCH_UNDO] = "ROLLBACK TO nxi_rows",
 };
 
 /* ------------------------------------------------------------------------------ hooks */
@@ -50,6 +57,8 @@ static int on_progress(void *context)
         connection->stopped = (nx_status)stop;
     else if (request->deadline_ns != 0 && nxi_clock_ns() >= request->deadline_ns)
         connection->stopped = NX_EDEADLINE;
+    else if (nxi_port_is_stopping(connection->port)) /* the database is freed: nobody waits for the answer */
+        connection->stopped = NX_ECLOSED;
     return connection->stopped != NX_OK;
 }
 
@@ -66,11 +75,20 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
 
 /* ------------------------------------------------------------------------------ opening */
 
+static bool json_is_unsafe; /* Sync: written under pthread_once, before any reader */
+
 static void configure_library(void)
 {
+    sqlite3 *db = NULL;
+
     /* SQLite counts its memory under a global mutex otherwise. Too late when the program has used SQLite before: then it stays as it is. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     (void)sqlite3_initialize();
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        json_is_unsafe = sqlite3_exec(db, "CREATE TABLE t (a CHECK (json_valid(a)))", NULL, NULL, NULL) != SQLITE_OK;
+    }
+    (void)sqlite3_close_v2(db);
 }
 
 /* Run a statement that sets something up; while somebody else holds the file, again until the time is over. */
@@ -88,14 +106,31 @@ static int set_up(sqlite3 *db, const char *sql, int64_t until_ns)
     }
 }
 
+/* The order of decimals as numbers. What is no decimal comes after all that are, by its bytes. */
+static int compare_decimals(void *context, int left_size, const void *left, int right_size, const void *right)
+{
+    nx_text a = { left, (size_t)left_size }, b = { right, (size_t)right_size };
+    size_t whole, fraction;
+    bool a_is = nxi_decimal_measure(a.data, a.size, &whole, &fraction), b_is = nxi_decimal_measure(b.data, b.size, &whole, &fraction);
+
+    (void)context;
+    if (a_is && b_is)
+        return nxi_decimal_compare(a, b);
+    if (a_is != b_is)
+        return a_is ? -1 : 1;
+    int order = memcmp(a.data, b.data, nxi_min_size(a.size, b.size));
+    return order != 0 ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
 /* Switches that SQL alone cannot set, and limits. */
 static void harden(sqlite3 *db)
 {
     (void)sqlite3_extended_result_codes(db, 1);
+    (void)sqlite3_create_collation_v2(db, "nx_decimal", SQLITE_UTF8, NULL, compare_decimals, NULL);
     (void)sqlite3_busy_timeout(db, 0);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, json_is_unsafe, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     /* "name" that is no column is a mistake, not a text. */
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
@@ -118,7 +153,7 @@ static int set_pragmas(sqlite3 *db, const nxi_sq_settings *settings, nxi_sq_use 
     /* Point selects of a reader profit from mapped pages; a cursor walks through all of the file and must stay small. */
     snprintf(sql, sizeof(sql),
              "PRAGMA synchronous=%s; PRAGMA secure_delete=OFF; PRAGMA temp_store=%s; PRAGMA case_sensitive_like=ON;"
-             "PRAGMA cache_size=-%d; PRAGMA mmap_size=%d; PRAGMA journal_size_limit=%d; PRAGMA cell_size_check=ON;%s",
+             "PRAGMA cache_size=-%d; PRAGMA mmap_size=%d; PRAGMA journal_size_limit=%d;%s",
              use == NXI_SQ_SCRATCH ? "OFF" : settings->synchronous == NX_SYNCHRONOUS_FULL ? "FULL" : "NORMAL",
              use == NXI_SQ_SCRATCH ? "FILE" : "MEMORY", cache_kib, use == NXI_SQ_READS ? 1 << 30 : 0, (int)JOURNAL_BYTES_MAX,
              use == NXI_SQ_SCRATCH  ? "PRAGMA journal_mode=MEMORY"

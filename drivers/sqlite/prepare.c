@@ -126,13 +126,20 @@ static void link_newest(nxi_sq_connection *connection, nxi_sq_prepared *prepared
     connection->newest = prepared;
 }
 
+static void free_prepared(nxi_sq_connection *connection, nxi_sq_prepared *prepared)
+{
+    (void)sqlite3_finalize(prepared->stmt);
+    (void)sqlite3_finalize(prepared->many);
+    (void)sqlite3_finalize(prepared->last_key);
+    nxi_release(connection->memory, prepared);
+}
+
 static void evict(nxi_sq_connection *connection, nxi_sq_prepared *prepared)
 {
     unlink_prepared(connection, prepared);
     connection->by_id[prepared->id - 1] = NULL;
     connection->prepared_count--;
-    (void)sqlite3_finalize(prepared->stmt);
-    nxi_release(connection->memory, prepared);
+    free_prepared(connection, prepared);
 }
 
 void nxi_sq_cache_clear(nxi_sq_connection *connection)
@@ -219,10 +226,8 @@ void nxi_sq_done(nxi_sq_connection *connection, nxi_sq_prepared *prepared)
     NX_ASSERT(prepared->running);
     prepared->running = false;
     (void)sqlite3_reset(prepared->stmt);
-    if (prepared->id != 0)
-        return;
-    (void)sqlite3_finalize(prepared->stmt);
-    nxi_release(connection->memory, prepared);
+    if (prepared->id == 0)
+        free_prepared(connection, prepared);
 }
 
 /* ------------------------------------------------------------------------------ scripts */

@@ -144,19 +144,21 @@ bool nxi_sq_serve_reads(nxi_sq_worker *worker)
 {
     nxi_sq_queue *queue = &worker->waiting[NXI_SQ_CLASS_READ];
     nxi_sq_connection *connection = &worker->main;
-    int64_t until;
+    int64_t now, until;
     size_t count = 0;
     bool shared;
 
     if (queue->first == NULL)
         return false;
-    until = nxi_clock_ns() + READS_NS;
+    now = nxi_clock_ns();
+    until = now + READS_NS;
     shared = (queue->count > 1 || queue->first->step_count > 1) && nxi_sq_do(connection, NXI_SQ_BEGIN) == SQLITE_OK;
     for (nxi_request *request; count < READS_MAX && (request = nxi_sq_queue_take(queue)) != NULL; count++) {
+        request->taken_ns = now; /* one look at the clock per request: it begins where the last one ended */
         (void)nxi_sq_run(worker, connection, request);
         if (request->status == NX_EBUSY && nxi_sq_try_later(worker, request, NXI_SQ_CLASS_READ))
             break;
-        int64_t now = request->done_ns;
+        now = request->done_ns;
         nxi_sq_finish(worker, request, NX_OUTCOME_NONE, false);
         if (now >= until) {
             count++;
@@ -198,7 +200,8 @@ static void serve_snapshot(nxi_sq_worker *worker, nxi_request *request)
     }
     if (side != NULL && request->status == NX_OK)
         (void)nxi_sq_run(worker, &side->connection, request);
-    if (side != NULL && (request->end != NXI_END_NONE || !nxi_sq_in_transaction(&side->connection))) {
+    bool failed_begin = request->status != NX_OK && request->begin != NXI_BEGIN_NONE;
+    if (side != NULL && (request->end != NXI_END_NONE || failed_begin || !nxi_sq_in_transaction(&side->connection))) {
         end_snapshot(worker, side);
         side = NULL;
     }
@@ -282,6 +285,7 @@ static nx_status worker_open(void *state, const nx_bind_options *options, nxi_ro
     settings->wait_ns = (int64_t)(options->pool_timeout_ms == 0 ? (uint32_t)WAIT_DEFAULT_MS : options->pool_timeout_ms) * 1000000;
     settings->gather_ns = (int64_t)options->group_commit_us * 1000;
     worker->main.memory = worker->memory;
+    worker->main.port = port;
     return nxi_sq_open(&worker->main, settings, role == NXI_ROLE_READER ? NXI_SQ_READS : NXI_SQ_WRITES, error);
 }
 

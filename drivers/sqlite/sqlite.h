@@ -14,7 +14,8 @@
 enum {
     NXI_SQ_PARAMETERS_MAX = 32766, /* SQLite's own default; lower than some builds allow, so that all behave alike */
     NXI_SQ_SIDES_MAX = 64,         /* cursors and snapshots at a time, per worker */
-    NXI_SQ_SIDES_IDLE_MAX = 8      /* of them kept open when nobody uses them */
+    NXI_SQ_SIDES_IDLE_MAX = 8,     /* of them kept open when nobody uses them */
+    NXI_SQ_BATCH_ROWS = 64         /* rows of one INSERT when there are many */
 };
 
 /* ------------------------------------------------------------------------------ connections */
@@ -25,7 +26,10 @@ typedef struct nxi_sq_prepared {
     sqlite3_stmt *stmt;
     uint32_t id;
     int parameters;
-    bool running; /* not to be evicted */
+    bool running;          /* not to be evicted */
+    bool row_by_row;       /* batch.c: this one cannot be run for many rows at once */
+    sqlite3_stmt *many;    /* the same INSERT with NXI_SQ_BATCH_ROWS rows of parameters; NULL: not prepared */
+    sqlite3_stmt *last_key;/* SELECT max(key) of its table */
 } nxi_sq_prepared;
 
 /* Statements that the driver itself runs. */
@@ -37,6 +41,9 @@ typedef enum nxi_sq_own {
     NXI_SQ_GROUP_SAVE, /* the savepoint of one request in a group */
     NXI_SQ_GROUP_RELEASE,
     NXI_SQ_GROUP_UNDO,
+    NXI_SQ_BATCH_SAVE, /* and of one batch of rows */
+    NXI_SQ_BATCH_RELEASE,
+    NXI_SQ_BATCH_UNDO,
     NXI_SQ_OWN_COUNT
 } nxi_sq_own;
 
@@ -45,6 +52,7 @@ typedef enum nxi_sq_use { NXI_SQ_WRITES, NXI_SQ_READS, NXI_SQ_SIDE, NXI_SQ_SCRAT
 typedef struct nxi_sq_connection {
     sqlite3 *db;
     nxi_memory *memory;
+    nxi_port *port;
     const char *path;              /* for messages; the worker's */
     nxi_sq_prepared **by_id;       /* by statement id - 1 */
     size_t by_id_capacity;
@@ -68,7 +76,7 @@ typedef struct nxi_sq_settings {
     int64_t gather_ns;             /* group_commit_us */
 } nxi_sq_settings;
 
-/* Takes memory, path and prepared_max from the zeroed connection. A failed open leaves nothing that needs a close. */
+/* Takes memory and port from the zeroed connection. A failed open leaves nothing that needs a close. */
 NX_MUST_CHECK nx_status nxi_sq_open(nxi_sq_connection *connection, const nxi_sq_settings *settings, nxi_sq_use use, nx_error *error);
 void nxi_sq_close(nxi_sq_connection *connection);
 /* Step one of our own statements; an extended result code, SQLITE_OK for success. */
@@ -118,9 +126,14 @@ NX_MUST_CHECK nx_status nxi_sq_interval(nx_interval interval, int64_t *ret_micro
 bool nxi_sq_text_form(const nx_value *value, char *space, nxi_arena *arena, nx_text *ret_text);
 /* All values as parameters; keep: SQLite copies texts, so that they need not outlive the call. */
 NX_MUST_CHECK nx_status nxi_sq_bind_values(nxi_sq_connection *connection, sqlite3_stmt *stmt, nxi_request *request, size_t step, bool keep);
-/* The parameters of a row-bound statement from a row. Texts are not copied: valid until the row changes. */
-NX_MUST_CHECK nx_status nxi_sq_bind_row(nxi_sq_connection *connection, sqlite3_stmt *stmt, const nxi_statement *statement,
-                                        const void *row, nxi_arena *arena, nx_error *error);
+/* Where rows are bound. */
+typedef struct nxi_sq_binder {
+    nxi_sq_connection *connection;
+    const nxi_statement *statement;
+    nxi_arena *arena;
+} nxi_sq_binder;
+/* The parameters from `first` on from a row. Texts are not copied: valid until the row changes. */
+NX_MUST_CHECK nx_status nxi_sq_bind_row(const nxi_sq_binder *binder, sqlite3_stmt *stmt, int first, const void *row, nx_error *error);
 
 /* ------------------------------------------------------------------------------ decode.c */
 
@@ -143,19 +156,44 @@ NX_MUST_CHECK nx_status nxi_sq_fetch_raw(nxi_sq_connection *connection, sqlite3_
 /* The first column of the first row. */
 NX_MUST_CHECK nx_status nxi_sq_fetch_scalar(nxi_sq_connection *connection, sqlite3_stmt *stmt, nxi_request *request, size_t step);
 
-/* ------------------------------------------------------------------------------ execute.c, write.c, cursor.c */
+/* ------------------------------------------------------------------------------ write.c, batch.c */
+
+/* A WRITE step under way. */
+typedef struct nxi_sq_writer {
+    nxi_sq_binder binder;
+    nxi_request *request;
+    nxi_step *s;
+    size_t step;
+    nxi_sq_prepared *prepared;
+    size_t reject_capacity;
+    bool is_written;      /* the row that failed is in the database all the same */
+    bool last_key_known;
+    int64_t last_key;     /* the greatest key in the table, while only batches are written */
+} nxi_sq_writer;
+
+NX_MUST_CHECK nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size_t step);
+/* The number that the database gave the row, into the row. NX_ERANGE: the member cannot hold it. */
+NX_MUST_CHECK nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
+
+typedef enum nxi_sq_batch {
+    NXI_SQ_BATCH_WRITTEN,
+    NXI_SQ_BATCH_REFUSED, /* nothing of it is in the database: row by row will tell which one it is */
+    NXI_SQ_BATCH_FATAL    /* the transaction is gone, or must not go on */
+} nxi_sq_batch;
+/* NXI_SQ_BATCH_ROWS rows from `first` on by one statement; FATAL: the error is filled. */
+nxi_sq_batch nxi_sq_write_batch(nxi_sq_writer *writer, size_t first, nx_error *error);
+
+/* ------------------------------------------------------------------------------ execute.c, cursor.c */
 
 typedef struct nxi_sq_worker nxi_sq_worker;
 
 /*
  * Run the steps of a request on a connection up to its first failure. Transactions are the caller's affair; a failure may have
- * ended the one that was open (nxi_sq_in_transaction). Sets taken_ns.
+ * ended the one that was open (nxi_sq_in_transaction). Sets taken_ns unless the caller has, who knows the time.
  */
 nx_status nxi_sq_run(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request);
 /* Forget results and failure, so that it can run again. */
 void nxi_sq_forget(nxi_request *request);
-
-NX_MUST_CHECK nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size_t step);
 
 /* A connection beside the main one, in use by a transaction or a cursor. */
 typedef struct nxi_sq_side {
@@ -212,6 +250,7 @@ struct nxi_sq_worker {
     nxi_sq_queue waiting[NXI_SQ_CLASS_COUNT];
     uint64_t transaction;          /* open on main; 0: none */
     int64_t retry_ns, backoff_ns;  /* the lock was held by somebody else: when to try again; 0: it was not */
+    bool only_reads;               /* the open transaction is read-only */
     int64_t gather_until_ns;       /* the group is not run before; 0: none is waiting */
     int64_t checkpoint_ns;         /* when to move the log into the file if nothing else happens; 0: no need */
     int checkpoint_pages;          /* the size of the log at which it is moved at once */

@@ -3,20 +3,7 @@
  */
 #include "drivers/sqlite/sqlite.h"
 
-enum { LOOK_EVERY = 64 /* rows, for stop and deadline */ };
-
-typedef struct writer {
-    nxi_sq_connection *connection;
-    nxi_request *request;
-    nxi_step *s;
-    size_t step;
-    sqlite3_stmt *stmt;
-    size_t reject_capacity;
-    bool is_written; /* the row that failed is in the database all the same */
-} writer;
-
-/* The number that the database gave the row, into the row. */
-static nx_status set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
+nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
 {
     char *member = (char *)row + column->offset;
 
@@ -34,7 +21,7 @@ static nx_status set_key(const nxi_column *column, void *row, int64_t key, nx_er
     return NX_OK;
 }
 
-static nx_status affected_nothing(writer *w, nx_error *error)
+static nx_status affected_nothing(nxi_sq_writer *w, nx_error *error)
 {
     const nxi_table *table = w->s->statement->table;
 
@@ -49,34 +36,36 @@ static nx_status affected_nothing(writer *w, nx_error *error)
 }
 
 /* Bind, step, reset. */
-static nx_status write_row(writer *w, size_t index, nx_error *error)
+static nx_status write_row(nxi_sq_writer *w, size_t index, nx_error *error)
 {
     const nxi_statement *statement = w->s->statement;
-    sqlite3 *db = w->connection->db;
+    sqlite3 *db = w->binder.connection->db;
     void *row = w->s->rows[index];
-    nx_status status = nxi_sq_bind_row(w->connection, w->stmt, statement, row, w->request->arena, error);
+    nx_status status = nxi_sq_bind_row(&w->binder, w->prepared->stmt, 1, row, error);
     int code;
 
     if (NXI_UNLIKELY(status != NX_OK))
         return status;
-    /* An upsert that updates leaves the last rowid alone: a 0 tells it from one that inserts. */
-    if (statement->key_column != NULL)
-        sqlite3_set_last_insert_rowid(db, 0);
+    /* An upsert that updates leaves the last rowid alone: a number that no row has tells it from one that inserts. */
+    if (statement->upserts)
+        sqlite3_set_last_insert_rowid(db, INT64_MIN);
     do
-        code = sqlite3_step(w->stmt);
+        code = sqlite3_step(w->prepared->stmt);
     while (NXI_UNLIKELY(code == SQLITE_ROW));
     if (NXI_UNLIKELY(code != SQLITE_DONE)) {
-        status = nxi_sq_describe(w->connection, code, statement, error);
-        (void)sqlite3_reset(w->stmt);
+        status = nxi_sq_describe(w->binder.connection, code, statement, error);
+        (void)sqlite3_reset(w->prepared->stmt);
         return status;
     }
     sqlite3_int64 changes = sqlite3_changes64(db);
-    (void)sqlite3_reset(w->stmt);
+    (void)sqlite3_reset(w->prepared->stmt);
     if (NXI_UNLIKELY(changes == 0))
         return affected_nothing(w, error);
     w->s->affected += changes;
-    if (statement->key_column != NULL && sqlite3_last_insert_rowid(db) != 0)
-        status = set_key(statement->key_column, row, sqlite3_last_insert_rowid(db), error);
+    bool updated = statement->upserts && sqlite3_last_insert_rowid(db) == INT64_MIN;
+    w->s->updated += updated;
+    if (statement->key_column != NULL && !updated)
+        status = nxi_sq_set_key(statement->key_column, row, sqlite3_last_insert_rowid(db), error);
     w->is_written = status != NX_OK;
     return status;
 }
@@ -102,7 +91,7 @@ static bool is_about_row(nx_status status)
     }
 }
 
-static bool set_aside(writer *w, size_t index, const nx_error *error)
+static bool set_aside(nxi_sq_writer *w, size_t index, const nx_error *error)
 {
     nxi_step *s = w->s;
 
@@ -121,22 +110,50 @@ static bool set_aside(writer *w, size_t index, const nx_error *error)
     return true;
 }
 
-static nx_status write_rows(writer *w)
+/* A row has failed: set it aside if that is wished and possible. */
+static nx_status refuse_row(nxi_sq_writer *w, size_t index, bool was_in_transaction, nx_error *error)
 {
-    bool was_in_transaction = nxi_sq_in_transaction(w->connection);
+    bool lost = was_in_transaction && !nxi_sq_in_transaction(w->binder.connection);
+
+    error->row = (int64_t)index;
+    if (!w->s->set_aside || w->is_written || lost || !is_about_row(error->status))
+        return nxi_sq_fail_with(w->request, w->step, error);
+    if (!set_aside(w, index, error))
+        return nxi_request_fail(w->request, w->step, NX_ENOMEM, "%s", "");
+    return NX_OK;
+}
+
+static nx_status write_singly(nxi_sq_writer *w, size_t first, size_t end, bool was_in_transaction)
+{
     nx_error error;
 
-    for (size_t i = 0; i < w->s->row_count; i++) {
-        if (i % LOOK_EVERY == LOOK_EVERY - 1 && nxi_sq_is_stopped(w->request, w->step, w->request->deadline_ns == 0 ? 0 : nxi_clock_ns()))
+    w->last_key_known = false;
+    for (size_t i = first; i < end; i++) {
+        if (NXI_UNLIKELY(write_row(w, i, &error) != NX_OK) && refuse_row(w, i, was_in_transaction, &error) != NX_OK)
             return w->request->status;
-        if (NXI_LIKELY(write_row(w, i, &error) == NX_OK))
-            continue;
-        error.row = (int64_t)i;
-        if (!w->s->set_aside || w->is_written || !is_about_row(error.status) ||
-            (was_in_transaction && !nxi_sq_in_transaction(w->connection)))
-            return nxi_sq_fail_with(w->request, w->step, &error);
-        if (!set_aside(w, i, &error))
-            return nxi_request_fail(w->request, w->step, NX_ENOMEM, "%s", "");
+    }
+    return NX_OK;
+}
+
+static nx_status write_rows(nxi_sq_writer *w)
+{
+    bool was_in_transaction = nxi_sq_in_transaction(w->binder.connection);
+    size_t count = w->s->row_count, end;
+    nx_error error;
+
+    for (size_t i = 0; i < count; i = end) {
+        if (i > 0 && nxi_sq_is_stopped(w->request, w->step, w->request->deadline_ns == 0 ? 0 : nxi_clock_ns()))
+            return w->request->status;
+        end = i + nxi_min_size(NXI_SQ_BATCH_ROWS, count - i);
+        if (end - i == NXI_SQ_BATCH_ROWS && !w->prepared->row_by_row) {
+            nxi_sq_batch result = nxi_sq_write_batch(w, i, &error);
+            if (result == NXI_SQ_BATCH_WRITTEN)
+                continue;
+            if (result == NXI_SQ_BATCH_FATAL)
+                return nxi_sq_fail_with(w->request, w->step, &error);
+        }
+        if (write_singly(w, i, end, was_in_transaction) != NX_OK)
+            return w->request->status;
     }
     return NX_OK;
 }
@@ -152,7 +169,7 @@ nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size
     if ((size_t)prepared->parameters != s->statement->param_count) {
         status = nxi_request_fail(request, step, NX_EINVAL, "the statement has %d parameters, but %zu are bound", prepared->parameters, s->statement->param_count);
     } else {
-        writer w = { .connection = connection, .request = request, .s = s, .step = step, .stmt = prepared->stmt };
+        nxi_sq_writer w = { .binder = { connection, s->statement, request->arena }, .request = request, .s = s, .step = step, .prepared = prepared };
         status = write_rows(&w);
     }
     nxi_sq_done(connection, prepared);

@@ -24,7 +24,7 @@ static nx_status give(nxt_fixture *f, nx_bulk *bulk, const void *rows, size_t ro
 static void insist_on_counts(nx_bulk *bulk)
 {
     nx_bulk_counts n = nx_bulk_count(bulk);
-    cr_expect_eq(n.given, n.loaded + n.ignored + n.rejected, "given %d is not loaded %d + ignored %d + rejected %d", (int)n.given,
+    cr_expect_eq(n.given, n.loaded + n.updated + n.ignored + n.rejected, "given %d is not loaded %d + ignored %d + rejected %d", (int)n.given,
                  (int)n.loaded, (int)n.ignored, (int)n.rejected);
 }
 

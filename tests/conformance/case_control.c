@@ -255,6 +255,7 @@ CASE(control, loop_closed_with_everything_open)
     nxt_close(&g);
 }
 
+/* A descriptor that nobody makes readable shows as a timeout of the test. */
 CASE(control, inside_a_foreign_event_loop)
 {
     nxt_posts(f, 10);
@@ -275,7 +276,7 @@ CASE(control, inside_a_foreign_event_loop)
             if (answered == 2)
                 break;
             struct pollfd readable = { .fd = fd, .events = POLLIN };
-            cr_assert_eq(poll(&readable, 1, 10000), 1, "the descriptor never became readable");
+            cr_assert_eq(poll(&readable, 1, -1), 1);
             CHECK(nx_run_once(f->loop, 0));
         }
     }

@@ -15,7 +15,7 @@ CASE(raw, execute_counts_affected_rows)
 CASE(raw, rows_are_named_and_typed)
 {
     nxt_posts(f, 3);
-    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT id, title AS t, NULL AS nothing, 1.5 AS r FROM post WHERE draft = ? ORDER BY id", nx_args(true), NULL));
+    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT id, title AS t, NULL AS empty, 1.5 AS r FROM post WHERE draft = ? ORDER BY id", nx_args(true), NULL));
     cr_assert_not_null(c.raw);
     cr_assert_eq(c.raw->column_count, 4U);
     cr_assert_eq(c.raw->row_count, 2U);

@@ -257,3 +257,28 @@ CASE(references, path_over_two_hops)
     cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_eq(nx_via(Node_.parent, Node_.parent, Node_.name), "a")), NULL)), 1);
     cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Node), "parent.parent.name = ?", nx_args("a")), NULL)), 1);
 }
+
+/* The new row has no key yet when changes are looked for. */
+CASE(references, stored_row_gets_a_new_parent)
+{
+    nxt_post(f, "orphan", 1, NULL);
+    nx_session *s = nxt_session(f, NULL);
+    Post *p = ONE(f, Post, nx_select(s, Post));
+    Author *a = nx_new(s, Author);
+    a->name = nx_str("new");
+    nx_set_ref(p->author, a);
+    nxt_end(f, s);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)), 1);
+}
+
+CASE(references, stored_row_changes_to_a_new_parent)
+{
+    nxt_post(f, "post", 1, nxt_author(f, "old"));
+    nx_session *s = nxt_session(f, NULL);
+    Post *p = ONE(f, Post, nx_select(s, Post));
+    Author *a = nx_new(s, Author);
+    a->name = nx_str("new");
+    nx_set_ref(p->author, a);
+    nxt_end(f, s);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)), 1);
+}

@@ -194,7 +194,9 @@
     X(references, deletions_within_one_table_go_children_first) \
     X(references, inserts_updates_and_deletes_in_one_flush) \
     X(references, paths_join_as_needed) \
-    X(references, path_over_two_hops)
+    X(references, path_over_two_hops) \
+    X(references, stored_row_gets_a_new_parent) \
+    X(references, stored_row_changes_to_a_new_parent)
 #define NXT_SESSIONS_CASES(X) \
     X(sessions, end_flushes_and_commits) \
     X(sessions, free_without_end_rolls_back) \

@@ -163,7 +163,8 @@ static void run_recv(fake_fd *f)
         memcpy(it->buffers[buffer], f->fed, size);
         memmove(f->fed, f->fed + size, f->fed_size - size);
         f->fed_size -= size;
-        post((nxi_event){ .tag = f->recv_tag, .result = (int32_t)size, .more = true, .buffer = buffer, .data = it->buffers[buffer] });
+        post((nxi_event){ .tag = f->recv_tag, .result = (int32_t)size, .more = true, .buffer = buffer,
+                          .data = it->buffers[buffer] });
     }
     if (f->receiving && f->fail_recv != 0) {
         finish_recv(f, -f->fail_recv);
@@ -317,6 +318,8 @@ void fake_io_feed(int fd, const void *data, size_t size)
 {
     fake_fd *f = fake_io_fd(fd);
 
+    if (size == 0)
+        return;
     f->fed = realloc(f->fed, f->fed_size + size);
     memcpy(f->fed + f->fed_size, data, size);
     f->fed_size += size;

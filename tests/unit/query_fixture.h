@@ -90,7 +90,8 @@ static const nx_value *plain_values(nx_type type, const nx_value *values, size_t
     return list;
 }
 
-static void plain_like(const char *lhs, bool ignore_case, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql), void *context)
+static void plain_like(const char *lhs, bool ignore_case, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql),
+                       void *context)
 {
     nxi_buf_printf(sql, "%s %s ", lhs, ignore_case ? "ILIKE" : "LIKE");
     placeholder(context, sql);
@@ -100,8 +101,13 @@ static void plain_like(const char *lhs, bool ignore_case, nxi_buf *sql, void (*p
     .identifier_bytes_max = 63, .parameters_max = 100, .in_list = plain_list, .in_render = plain_render,  \
     .in_values = plain_values, .like = plain_like, .for_update = "FOR UPDATE"
 static const nxi_dialect elephant = {
-    .name = "elephant", .quote = '"', .numbered_parameters = true, .null_safe_equal = "IS NOT DISTINCT FROM", .random = "RANDOM()",
-    .on_conflict = true, PLAIN,
+    .name = "elephant",
+    .quote = '"',
+    .numbered_parameters = true,
+    .null_safe_equal = "IS NOT DISTINCT FROM",
+    .random = "RANDOM()",
+    .on_conflict = true,
+    PLAIN,
 };
 static const nxi_dialect seal = {
     .name = "seal", .quote = '`', .null_safe_equal = "<=>", .random = "RAND()", .limit_none = "18446744073709551615",
@@ -236,7 +242,8 @@ static NXI_UNUSED void bind_sqlite(sqlite3_stmt *stmt, const nx_value *values, s
 }
 
 /* Run a statement; the first column of its rows as "1,2,3" in `text`. Returns the changes. */
-static NXI_UNUSED int run_sqlite(fixture *f, const nxi_statement *statement, const nx_value *values, size_t count, char *text, size_t size)
+static NXI_UNUSED int run_sqlite(fixture *f, const nxi_statement *statement, const nx_value *values, size_t count, char *text,
+                                 size_t size)
 {
     sqlite3_stmt *stmt = NULL;
     size_t used = 0;
@@ -246,7 +253,8 @@ static NXI_UNUSED int run_sqlite(fixture *f, const nxi_statement *statement, con
     text[0] = '\0';
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
         const unsigned char *column = sqlite3_column_text(stmt, 0);
-        int written = snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ",", column == NULL ? "NULL" : (const char *)column);
+        int written =
+            snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ",", column == NULL ? "NULL" : (const char *)column);
         cr_assert_lt((size_t)written, size - used);
         used += (size_t)written;
     }

@@ -52,7 +52,8 @@ Test(select, connectives)
     setup(&f, &elephant);
     IS(&f, nx_and(nx_eq(Post_.id, 1), nx_or(nx_eq(Post_.score, 2), nx_not(nx_eq(Post_.draft, true)))),
        "\"id\" = $1 AND (\"score\" = $2 OR NOT (\"draft\" = $3))");
-    IS(&f, nx_or(nx_and(nx_eq(Post_.id, 1), nx_eq(Post_.id, 2)), nx_eq(Post_.id, 3)), "(\"id\" = $1 AND \"id\" = $2) OR \"id\" = $3");
+    IS(&f, nx_or(nx_and(nx_eq(Post_.id, 1), nx_eq(Post_.id, 2)), nx_eq(Post_.id, 3)),
+       "(\"id\" = $1 AND \"id\" = $2) OR \"id\" = $3");
     const nx_expr *const none[] = { NULL };
     IS(&f, (&(nx_expr){ .verb = NX_VERB_AND, .parts = none }), "1 = 1");
     IS(&f, (&(nx_expr){ .verb = NX_VERB_OR, .parts = none }), "1 = 0");
@@ -147,7 +148,8 @@ Test(select, wrong_conditions_are_refused)
     cr_expect_eq(refused(&f, (&(nx_expr){ .verb = (nx_verb)99 })), NX_EINVAL);
     cr_expect_eq(refused(&f, (&(nx_expr){ .verb = NX_VERB_AND })), NX_EINVAL);
     cr_expect_eq(refused(&f, (&(nx_expr){ .verb = NX_VERB_NOT, .parts = (const nx_expr *const[]){ NULL } })), NX_EINVAL);
-    cr_expect_eq(refused(&f, (&(nx_expr){ .verb = NX_VERB_EQ, .path = NX_PATH(Post_.id), .value = { .type = (nx_type)77 } })), NX_ETYPE);
+    cr_expect_eq(refused(&f, (&(nx_expr){ .verb = NX_VERB_EQ, .path = NX_PATH(Post_.id), .value = { .type = (nx_type)77 } })),
+                 NX_ETYPE);
     cr_expect_eq(refused(&f, nx_columns(NX_VERB_EQ, Post_.title, Post_.score)), NX_ETYPE);
     cr_expect_eq(refused(&f, nx_columns(NX_VERB_LIKE, Post_.title, Post_.body)), NX_EINVAL);
     cr_expect_eq(refused(&f, nx_eq(Post_.city, 1)), NX_EINVAL);
@@ -190,12 +192,14 @@ Test(select, joins)
     start(&f, &Post_entity);
     filter(&f, nx_eq(nx_via(Post_.author, Author_.name), "x"));
     filter(&f, nx_eq(nx_via(Post_.author, Author_.country, Country_.name), "y"));
-    cr_expect_str_eq(tail(&f), "`post` AS `t0` INNER JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` "
-                               "INNER JOIN `country` AS `t2` ON `t2`.`code` = `t1`.`country_code` WHERE `t1`.`name` = ? AND `t2`.`name` = ?");
+    cr_expect_str_eq(
+        tail(&f), "`post` AS `t0` INNER JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` "
+                  "INNER JOIN `country` AS `t2` ON `t2`.`code` = `t1`.`country_code` WHERE `t1`.`name` = ? AND `t2`.`name` = ?");
     start(&f, &Post_entity);
     filter(&f, nx_or(nx_eq(nx_via(Post_.author, Author_.name), "x"), nx_eq(nx_via(Post_.editor, Author_.name), "x")));
-    cr_expect_str_eq(tail(&f), "`post` AS `t0` LEFT JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` "
-                               "INNER JOIN `author` AS `t2` ON `t2`.`id` = `t0`.`editor_id` WHERE `t1`.`name` = ? OR `t2`.`name` = ?");
+    cr_expect_str_eq(tail(&f),
+                     "`post` AS `t0` LEFT JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` "
+                     "INNER JOIN `author` AS `t2` ON `t2`.`id` = `t0`.`editor_id` WHERE `t1`.`name` = ? OR `t2`.`name` = ?");
     filter(&f, nx_eq(nx_via(Post_.author, Author_.born), 1));
     cr_expect_not_null(strstr(tail(&f), "INNER JOIN `author` AS `t1`"), "what must hold makes the join inner");
     start(&f, &Post_entity);
@@ -263,8 +267,9 @@ Test(select, order)
     nx_order terms[NXI_TERMS_MAX + 1] = { nx_desc(Post_.score), nx_asc(Post_.score), nx_desc(Post_.title), nx_asc(Post_.city) };
     setup(&f, &elephant);
     cr_assert_eq(nxi_select_order(&f.select, &f.arena, terms, 4, &f.error), NX_OK);
-    cr_expect_str_eq(tail(&f), "\"post\" ORDER BY \"score\" IS NULL, \"score\" DESC, \"score\" IS NOT NULL, \"score\", \"title\" DESC, "
-                               "\"city_region\" IS NOT NULL, \"city_region\", \"city_code\" IS NOT NULL, \"city_code\"");
+    cr_expect_str_eq(tail(&f),
+                     "\"post\" ORDER BY \"score\" IS NULL, \"score\" DESC, \"score\" IS NOT NULL, \"score\", \"title\" DESC, "
+                     "\"city_region\" IS NOT NULL, \"city_region\", \"city_code\" IS NOT NULL, \"city_code\"");
     f.dialect = &seal;
     nxi_statements_fini(&f.statements);
     nxi_statements_init(&f.statements, f.memory);
@@ -310,8 +315,9 @@ Test(select, columns_are_listed_and_lazy_ones_left_out)
     fixture f;
     setup(&f, &seal);
     nxi_bound bound = bind_verb(&f, NXI_VERB_FETCH);
-    cr_expect_str_eq(bound.statement->sql, "SELECT `id`, `title`, `score`, `draft`, `author_id`, `editor_id`, `city_region`, `city_code`, "
-                                           "`state`, `price`, `touched`, `version`, `odd\"name` FROM `post`");
+    cr_expect_str_eq(bound.statement->sql,
+                     "SELECT `id`, `title`, `score`, `draft`, `author_id`, `editor_id`, `city_region`, `city_code`, "
+                     "`state`, `price`, `touched`, `version`, `odd\"name` FROM `post`");
     cr_expect_eq(bound.statement->result_count, 13);
     cr_expect_eq(bound.statement->results[1], column_of(&f, &Post_entity, "title"));
     cr_expect_eq(bound.statement->lazy_missing, table_of(&f, &Post_entity)->lazy_mask);
@@ -337,8 +343,9 @@ Test(select, positions)
     cr_expect_eq(nxi_select_after(&f.select, &f.arena, values, 2, &f.error), NX_EINVAL);
     cr_expect_not_null(strstr(f.error.message, "3 columns"), "%s", f.error.message);
     cr_assert_eq(nxi_select_after(&f.select, &f.arena, values, 3, &f.error), NX_OK);
-    cr_expect_str_eq(where(&f), "(\"score\" = $1 OR \"score\" = $2) AND \"title\" >= $3 AND (\"title\" > $4 OR (\"title\" = $5 AND "
-                                "(\"draft\" < $6 OR (\"draft\" = $7 AND \"id\" > $8)))) ORDER BY \"title\", \"draft\" DESC, \"id\"");
+    cr_expect_str_eq(where(&f),
+                     "(\"score\" = $1 OR \"score\" = $2) AND \"title\" >= $3 AND (\"title\" > $4 OR (\"title\" = $5 AND "
+                     "(\"draft\" < $6 OR (\"draft\" = $7 AND \"id\" > $8)))) ORDER BY \"title\", \"draft\" DESC, \"id\"");
     nxi_bound bound = bind_verb(&f, NXI_VERB_FETCH);
     cr_expect_eq(bound.values[7].i64, 7);
     cr_expect_eq(bound.values[5].type, NX_TYPE_boolean);
@@ -433,7 +440,8 @@ Test(select, key_of_a_condition)
     teardown(&f);
 }
 
-static nx_status bind_with(fixture *f, nxi_verb verb, nx_column column, const nx_assignment *assignments, size_t count, nxi_bound *bound)
+static nx_status bind_with(fixture *f, nxi_verb verb, nx_column column, const nx_assignment *assignments, size_t count,
+                           nxi_bound *bound)
 {
     return nxi_select_bind(&f->select, verb, column, assignments, count, f->dialect, &f->statements, &f->arena, bound, &f->error);
 }
@@ -446,8 +454,9 @@ Test(select, aggregates)
     filter(&f, nx_eq(nx_via(Post_.author, Author_.name), "x"));
     f.select.has_limit = true;
     f.select.limit = 3;
-    cr_expect_str_eq(bind_verb(&f, NXI_VERB_EXISTS).statement->sql,
-                     "SELECT 1 FROM `post` AS `t0` INNER JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` WHERE `t1`.`name` = ? LIMIT 1");
+    cr_expect_str_eq(
+        bind_verb(&f, NXI_VERB_EXISTS).statement->sql,
+        "SELECT 1 FROM `post` AS `t0` INNER JOIN `author` AS `t1` ON `t1`.`id` = `t0`.`author_id` WHERE `t1`.`name` = ? LIMIT 1");
     cr_assert_eq(bind_with(&f, NXI_VERB_SUM, Post_.score, NULL, 0, &bound), NX_OK);
     cr_expect_eq(strncmp(bound.statement->sql, "SELECT SUM(`t0`.`score`) FROM", 29), 0);
     start(&f, &Post_entity);
@@ -461,6 +470,27 @@ Test(select, aggregates)
     teardown(&f);
 }
 
+static const char *by_value(nx_type type)
+{
+    return type == NX_TYPE_decimal ? " COLLATE number" : "";
+}
+
+Test(select, columns_that_go_by_value)
+{
+    fixture f;
+    nxi_dialect dialect = seal;
+    nxi_bound bound;
+    nx_order order = nx_desc(Post_.price);
+    dialect.collation = by_value;
+    setup(&f, &dialect);
+    filter(&f, nx_and(nx_gt(Post_.price, "9.5"), nx_eq(Post_.title, "x")));
+    cr_assert_eq(nxi_select_order(&f.select, &f.arena, &order, 1, &f.error), NX_OK);
+    cr_expect_str_eq(where(&f), "`price` COLLATE number > ? AND `title` = ? ORDER BY `price` COLLATE number DESC");
+    cr_assert_eq(bind_with(&f, NXI_VERB_MAX, Post_.price, NULL, 0, &bound), NX_OK);
+    cr_expect_eq(strncmp(bound.statement->sql, "SELECT MAX(`price` COLLATE number) FROM", 39), 0);
+    teardown(&f);
+}
+
 Test(select, set_based_writes)
 {
     fixture f;
@@ -470,18 +500,22 @@ Test(select, set_based_writes)
     setup(&f, &elephant);
     filter(&f, nx_eq(Post_.score, 1));
     cr_assert_eq(bind_with(&f, NXI_VERB_UPDATE, none, two, 2, &bound), NX_OK, "%s", f.error.message);
-    cr_expect_str_eq(bound.statement->sql,
-                     "UPDATE \"post\" SET \"title\" = $1, \"author_id\" = $2, \"version\" = \"version\" + 1 WHERE \"score\" = $3");
+    cr_expect_str_eq(
+        bound.statement->sql,
+        "UPDATE \"post\" SET \"title\" = $1, \"author_id\" = $2, \"version\" = \"version\" + 1 WHERE \"score\" = $3");
     cr_expect(bound.statement->writes);
     cr_expect_eq(bound.values[1].i64, 3);
     cr_expect_eq(bound.values[2].i64, 1);
     nx_assignment away[] = { nx_assign(Post_.city, nx_null()), nx_assign(Post_.body, "b") };
     cr_assert_eq(bind_with(&f, NXI_VERB_UPDATE, none, away, 2, &bound), NX_OK, "%s", f.error.message);
-    cr_expect_eq(strncmp(bound.statement->sql, "UPDATE \"post\" SET \"city_region\" = $1, \"city_code\" = $2, \"body\" = $3,", 71), 0);
+    cr_expect_not_null(
+        strstr(bound.statement->sql, " SET \"city_region\" = $1, \"city_code\" = $2, \"body\" = $3, \"version\" = "));
     filter(&f, nx_eq(nx_via(Post_.author, Author_.name), "x"));
     cr_assert_eq(bind_with(&f, NXI_VERB_DELETE, none, NULL, 0, &bound), NX_OK);
-    cr_expect_str_eq(bound.statement->sql, "DELETE FROM \"post\" WHERE \"id\" IN (SELECT \"t0\".\"id\" FROM \"post\" AS \"t0\" INNER JOIN \"author\" AS "
-                                           "\"t1\" ON \"t1\".\"id\" = \"t0\".\"author_id\" WHERE \"t0\".\"score\" = $1 AND \"t1\".\"name\" = $2)");
+    cr_expect_str_eq(
+        bound.statement->sql,
+        "DELETE FROM \"post\" WHERE \"id\" IN (SELECT \"t0\".\"id\" FROM \"post\" AS \"t0\" INNER JOIN \"author\" AS "
+        "\"t1\" ON \"t1\".\"id\" = \"t0\".\"author_id\" WHERE \"t0\".\"score\" = $1 AND \"t1\".\"name\" = $2)");
     teardown(&f);
 }
 
@@ -502,7 +536,8 @@ Test(select, set_based_writes_are_checked)
     setup(&f, &seal);
     for (size_t i = 0; i < NXI_COUNT(cases); i++) {
         memset(&f.error, 0, sizeof(f.error));
-        cr_expect_eq(bind_with(&f, NXI_VERB_UPDATE, none, &cases[i].assignment, 1, &bound), cases[i].status, "case %zu: %s", i, f.error.message);
+        cr_expect_eq(bind_with(&f, NXI_VERB_UPDATE, none, &cases[i].assignment, 1, &bound), cases[i].status, "case %zu: %s", i,
+                     f.error.message);
         cr_expect_eq(f.error.status, cases[i].status);
     }
     nx_assignment twice[] = { nx_assign(Post_.title, "a"), nx_assign(Post_.title, "b") };
@@ -587,7 +622,8 @@ Test(select, steps_survive_lack_of_memory)
         nx_column none = { .field = UINT16_MAX };
         setup(&f, &seal);
         nxi_memory_fail(n, true);
-        nx_status status = nxi_select_filter(&f.select, &f.arena, nx_or(nx_contains(nx_via(Post_.author, Author_.name), "x"), nx_in(Post_.id, 1, 2)), &f.error);
+        nx_status status = nxi_select_filter(
+            &f.select, &f.arena, nx_or(nx_contains(nx_via(Post_.author, Author_.name), "x"), nx_in(Post_.id, 1, 2)), &f.error);
         if (status == NX_OK)
             status = nxi_select_where(&f.select, &f.arena, "score in (1, 2, ?) and title = 'it''s'", nx_args(3), &f.error);
         if (status == NX_OK)

@@ -21,7 +21,7 @@ typedef struct record {
 
 static atomic_bool fail_open, keep, hold; /* hold: serve waits until it is switched off */
 static _Atomic int opens, closes, wakes, abandons;
-static _Atomic int64_t wake_time;
+static _Atomic int64_t wake_time = INT64_MAX;
 static _Atomic int64_t serve_ns;
 static char thread_name[16];
 static sigset_t thread_mask;
@@ -175,7 +175,6 @@ static void start(uint32_t spin_us, nxi_role role)
     nxi_worker_setup setup = { .executor = &executor, .options = &none, .role = role, .number = 3 };
     nx_error error;
 
-    atomic_store(&wake_time, INT64_MAX);
     memory = nxi_memory_new(0);
     cr_assert_eq(nxi_core_open(memory, &options, NULL, &core, &error), NX_OK, "%s", error.message);
     setup.core = core;
@@ -393,9 +392,9 @@ Test(worker, wake_at_is_kept)
 {
     int64_t at;
 
-    start(0, NXI_ROLE_WRITER);
     at = nxi_clock_ns() + 20 * MS;
-    atomic_store(&wake_time, at);
+    atomic_store(&wake_time, at); /* before it can look for the first time */
+    start(0, NXI_ROLE_WRITER);
     wait_open();
     while (atomic_load(&wakes) == 0)
         turn(5 * MS);

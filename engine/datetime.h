@@ -1,10 +1,10 @@
 /*
- * civil - days since 1970-01-01 and the proleptic Gregorian calendar.
+ * datetime - days since 1970-01-01 and the proleptic Gregorian calendar.
  *
  * Exact for every day within +-2^40 days; no tables, no libc. Years are astronomical: 0 is 1 BC.
  */
-#ifndef NXI_CIVIL_H
-#define NXI_CIVIL_H
+#ifndef NXI_DATETIME_H
+#define NXI_DATETIME_H
 
 #include "engine/base.h"
 
@@ -33,9 +33,9 @@ static inline nxi_civil nxi_civil_of_days(int64_t days)
     uint32_t year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36524 - day_of_cycle / 146096) / 365;
     uint32_t day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     uint32_t month = (5 * day_of_year + 2) / 153;
-    nxi_civil civil = { .year = (int64_t)year_of_cycle + cycle * 400,
-                        .month = month < 10 ? month + 3 : month - 9,
-                        .day = day_of_year - (153 * month + 2) / 5 + 1 };
+    nxi_civil civil = {.year = (int64_t)year_of_cycle + cycle * 400,
+                       .month = month < 10 ? month + 3 : month - 9,
+                       .day = day_of_year - (153 * month + 2) / 5 + 1};
 
     civil.year += civil.month <= 2;
     return civil;
@@ -48,7 +48,7 @@ static inline bool nxi_is_leap_year(int64_t year)
 
 static inline unsigned nxi_days_of_month(int64_t year, unsigned month)
 {
-    static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
     return days[month - 1] + (unsigned)(month == 2 && nxi_is_leap_year(year));
 }
