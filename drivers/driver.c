@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 /* Shared by all requests that fail for want of memory; never written. */
-static nx_error out_of_memory = { .status = NX_ENOMEM, .row = -1, .retryable = false, .sqlstate = "53200", .message = "out of memory" };
+static nx_error out_of_memory = {
+    .status = NX_ENOMEM, .row = -1, .retryable = false, .sqlstate = "53200", .message = "out of memory"};
 
 nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...)
 {

@@ -186,7 +186,7 @@ nx_status nxi_resolve_path(nxi_resolver *resolver, const nx_path *path, nxi_path
     const nxi_table *table = resolver->select->table;
     nxi_path found = { .count = 0 };
     do {
-        const nxi_column *column;
+        const nxi_column *column = NULL;
         nx_status status = nxi_resolve_column(resolver, table, path->hop[found.count], &column);
         if (status != NX_OK)
             return status;
@@ -318,11 +318,11 @@ nx_status nxi_condition_node(nxi_resolver *resolver, nx_verb verb, nxi_condition
                              nxi_condition **ret_condition)
 {
     NX_ASSERT(verb == NX_VERB_AND || verb == NX_VERB_OR || (verb == NX_VERB_NOT && count == 1));
-    nxi_condition *node;
+    nxi_condition *node = NULL;
     if (count > NXI_PARTS_MAX)
         return nxi_resolver_fail(resolver, NX_ELIMIT, "more than %d conditions side by side", (int)NXI_PARTS_MAX);
     nx_status status = condition_new(resolver, verb, 0, &node);
-    if (status != NX_OK)
+    if (status != NX_OK || node == NULL)
         return status;
     node->parts = nxi_arena_copy(resolver->arena, parts, count * sizeof(nxi_condition *));
     if (count != 0 && node->parts == NULL)

@@ -19,6 +19,8 @@ enum {
     SPIN_CREDIT_MAX = 16,  /* spins that may fail in a row before spinning stops */
     SPIN_RETRY = 64,       /* waits without a spin until it is tried again */
     SPIN_LOOKS = 16,       /* looks between two readings of the clock */
+    LINGER_NS = 15000,     /* see linger */
+    LINGER_ENOUGH = 24,
     SETTLE_ROUNDS = 4
 };
 
@@ -345,6 +347,31 @@ static bool spin(nxi_core *core, int64_t wait_ns)
     return found;
 }
 
+/*
+ * Results of short statements come a microsecond apart. Taking each alone would send the next requests off one by one, and a
+ * worker would open a transaction for each: stay a moment while more are coming.
+ */
+static void linger(nxi_core *core)
+{
+    int64_t end = 0;
+
+    for (;;) {
+        size_t ready = 0, coming = 0;
+        for (const nxi_source *source = core->sources; source != NULL; source = source->next)
+            if (source->outlook != NULL)
+                source->outlook(source, &ready, &coming);
+        if (ready == 0 || coming == 0 || ready >= LINGER_ENOUGH)
+            return;
+        int64_t now = nxi_io_now(core->io);
+        if (end == 0)
+            end = now + LINGER_NS;
+        else if (now >= end)
+            return;
+        for (int i = 0; i < SPIN_LOOKS; i++)
+            nxi_pause();
+    }
+}
+
 /* Wait in the kernel, unless something is there by now. */
 static nx_status sleep_in_kernel(nxi_core *core, int64_t wait_ns)
 {
@@ -446,6 +473,7 @@ nx_status nxi_core_turn(nxi_core *core, int64_t wait_ns)
     NX_ASSERT(!core->in_turn);
     if (core->broken != NX_OK)
         return core->broken;
+    bool patient = wait_ns > 0 && core->spin_ns > 0 && core->processors > 1;
     core->in_turn = true;
     core->now_known = false;
     core->turns++;
@@ -456,6 +484,8 @@ nx_status nxi_core_turn(nxi_core *core, int64_t wait_ns)
         wait_ns = bound_wait(core, wait_ns);
     if (wait_ns > 0 && spin(core, wait_ns))
         wait_ns = 0;
+    if (patient && core->broken == NX_OK && wait_ns == 0)
+        linger(core);
     if (core->broken == NX_OK)
         status = wait_ns > 0 ? sleep_in_kernel(core, wait_ns) : enter(core, 0);
     if (core->broken == NX_OK)

@@ -83,6 +83,12 @@ void nxi_call_submit(nxi_call *call)
     nxi_op *op = call->op;
     nxi_request *request = &call->request;
 
+    /* What ends while the database is freed may want to go on: it is told at once that it cannot. */
+    if (NXI_UNLIKELY(call->db->freeing)) {
+        nxi_request_fail(request, 0, NX_ECLOSED, "the database was freed");
+        call->then(call);
+        return;
+    }
     for (size_t i = 0; i < request->step_count; i++)
         if (request->steps[i].statement != NULL)
             nxi_trace_sql(&call->db->trace, request->steps[i].statement, request->steps[i].values, request->steps[i].value_count);
@@ -159,9 +165,10 @@ void nxi_db_free(nx_db *db)
     nx_loop *loop = db->loop;
     /* First the connections: whatever is in flight ends now, by its own done function. */
     db->state = NXI_DB_CLOSING;
+    db->freeing = true;
+    nxi_sessions_forget_db(loop, db);
     nxi_pool_free(db->pool);
     db->pool = NULL;
-    nxi_sessions_forget_db(loop, db);
     nxi_ops_abort(loop, db);
     nxi_bulks_forget_db(loop, db);
     nxi_queries_free(&db->queries, true);

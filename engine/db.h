@@ -17,6 +17,7 @@ struct nx_db {
     nx_loop *loop;
     struct nx_db *next;             /* of the loop */
     nxi_db_state state;
+    bool freeing;                   /* nothing reaches the pool any more */
     const nx_entity **entities;     /* registered, in order */
     size_t entity_count;
     const nxi_driver *driver;       /* of the last bind */

@@ -61,6 +61,17 @@ static inline bool nxi_row_is_same(const nxi_row *header)
     return memcmp(row, nxi_row_snapshot(row), header->table->row_size) == 0;
 }
 
+/* The row in this session that a reference column's row member points to, if it still has to be inserted. */
+static inline void *nxi_planner_new_target(const nxi_column *column, const void *row, const nx_db *db)
+{
+    if (column->form != NXI_FORM_REFERENCE)
+        return NULL;
+    const nx_reference *reference = (const void *)((const char *)row + column->offset);
+    if (reference->row == NULL || nxi_row_of(reference->row)->state != NXI_ROW_NEW || nxi_row_of(reference->row)->table->db != db)
+        return NULL;
+    return reference->row;
+}
+
 /* Scratch bits and list for the columns of a table, cleared; false: out of memory. */
 NX_MUST_CHECK bool nxi_planner_scratch(nxi_planner *p, const nxi_table *table);
 /* The row joins the batch of that verb, level, its table and the scratch bits. */

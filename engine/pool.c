@@ -141,6 +141,14 @@ static bool source_is_busy(const nxi_source *source)
     return pool->kind->is_busy(pool);
 }
 
+static void source_outlook(const nxi_source *source, size_t *ready, size_t *coming)
+{
+    const nxi_pool *pool = of(source);
+
+    if (pool->kind->outlook != NULL && pool->phase == NXI_POOL_OPEN)
+        pool->kind->outlook(pool, ready, coming);
+}
+
 static void source_rouse(nxi_source *source)
 {
     nxi_pool *pool = of(source);
@@ -196,7 +204,7 @@ nx_status nxi_pool_open(nxi_core *core, const nxi_driver *driver, const nx_bind_
     pool->opened = opened;
     pool->opened_context = context;
     pool->source = (nxi_source){ .hand_over = source_hand_over, .has_news = source_has_news, .collect = source_collect,
-                                 .is_busy = source_is_busy, .rouse = source_rouse };
+                                 .is_busy = source_is_busy, .outlook = source_outlook, .rouse = source_rouse };
     nxi_arena_init(&pool->texts, memory);
     nxi_map_init(&pool->transactions, memory);
     if (!copy_options(pool, options))

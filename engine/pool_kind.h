@@ -48,6 +48,7 @@ typedef struct nxi_pool_kind {
     bool (*has_news)(const nxi_pool *pool);
     void (*collect)(nxi_pool *pool);
     bool (*is_busy)(const nxi_pool *pool);
+    void (*outlook)(const nxi_pool *pool, size_t *ready, size_t *coming); /* adds; NULL: nothing to say */
     void (*rouse)(nxi_pool *pool);
     void (*close)(nxi_pool *pool); /* nothing is submitted any more; ends in nxi_pool_is_closed */
     void (*free)(nxi_pool *pool); /* at once; whatever is left goes through nxi_pool_finish */

@@ -13,6 +13,7 @@ typedef struct lane {
     nxi_worker *worker;
     nxi_queue waiting; /* for the next turn, or for room */
     size_t held;       /* by the worker */
+    uint64_t collected; /* requests that came back, in all */
 } lane;
 
 typedef struct binding {
@@ -241,6 +242,19 @@ static bool is_busy(const nxi_pool *pool)
     return of(pool)->held != 0;
 }
 
+static void outlook(const nxi_pool *pool, size_t *ready, size_t *coming)
+{
+    const workers *all = of(pool);
+
+    for (size_t i = 0; i < all->count; i++) {
+        const lane *at = &all->lanes[i];
+        size_t there = at->held == 0 ? 0 : (size_t)(nxi_worker_finished(at->worker) - at->collected);
+        there = there < at->held ? there : at->held;
+        *ready += there;
+        *coming += at->held - there;
+    }
+}
+
 static void collect_lane(nxi_pool *pool, lane *from)
 {
     workers *all = of(pool);
@@ -249,6 +263,7 @@ static void collect_lane(nxi_pool *pool, lane *from)
         next = request->next;
         NX_ASSERT(from->held > 0);
         from->held--;
+        from->collected++;
         all->held--;
         settle_binding(pool, request);
         nxi_pool_finish(pool, request);
@@ -406,5 +421,5 @@ static size_t count_lanes(const nxi_pool *pool, size_t *ret_waiting)
 
 const nxi_pool_kind nxi_pool_of_workers = {
     .open = open_lanes, .submit = submit, .stop = stop, .hand_over = hand_over, .has_news = has_news, .collect = collect,
-    .is_busy = is_busy, .rouse = rouse, .close = close_lanes, .free = free_now, .count = count_lanes
+    .is_busy = is_busy, .outlook = outlook, .rouse = rouse, .close = close_lanes, .free = free_now, .count = count_lanes
 };

@@ -31,10 +31,12 @@ static nx_query *query_alloc(nx_loop *loop)
 {
     nx_query *q = loop->free_queries;
 
-    if (q != NULL)
+    if (q != NULL) {
         loop->free_queries = q->next;
-    else if ((q = nxi_zalloc(loop->memory, sizeof(*q))) == NULL)
+    } else if ((q = nxi_zalloc(loop->memory, sizeof(*q))) == NULL) {
+        nxi_fail(&loop->queue_error, NX_ENOMEM, "no memory for a query");
         return NULL;
+    }
     q->loop = loop;
     q->next = NULL;
     q->link = NULL;

@@ -232,8 +232,14 @@ bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes)
 {
     const nx_session_options *options = &s->root->options;
     nxi_request *request = &call->request;
-    nxi_part *part = nxi_session_part(s, call->db);
+    nx_error error;
+    nx_status status = nxi_db_check(call->db, false, &error);
 
+    if (status != NX_OK) {
+        nxi_op_fail(call->op, status, &error);
+        return false;
+    }
+    nxi_part *part = nxi_session_part(s, call->db);
     if (part == NULL) {
         nxi_op_fail(call->op, NX_ENOMEM, NULL);
         return false;

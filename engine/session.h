@@ -28,6 +28,9 @@ typedef struct nxi_part {
 /* What a row was when a nested session began: to go back to. */
 typedef struct nxi_saved { struct nxi_saved *next; void *row, *image; uint8_t state; } nxi_saved;
 
+/* A row that was deleted in the present transaction: to bring back when it is undone. */
+typedef struct nxi_gone { struct nxi_gone *next; void *row; uint16_t number; } nxi_gone;
+
 struct nx_session {
     nx_loop *loop;
     struct nx_session *next;       /* of the loop */
@@ -37,6 +40,7 @@ struct nx_session {
     nx_session_options options;
     nxi_arena arena;
     nxi_identity identity;         /* root only, as all lists of rows */
+    nxi_gone *gone;                /* the latest first */
     nxi_row *new_first, *new_last; /* to be inserted, in the order of their making */
     uint16_t number;               /* stamped on rows that are written; grows with every transaction and nested session */
     uint16_t transaction_number;   /* number when the present transaction began */

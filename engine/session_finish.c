@@ -97,6 +97,7 @@ static void transaction_over(nx_session *root)
 {
     nxi_session_next_number(root);
     root->transaction_number = root->number;
+    root->gone = NULL;
     root->failed = false;
 }
 
@@ -284,8 +285,12 @@ static void release_part(finish *f)
 
     while (f->at < root->part_count) {
         nxi_part *part = &root->parts[f->at];
-        if (part->transaction == 0 || part->db == NULL || part->born >= s->level || part->level < s->level) {
-            part->born = part->born >= s->level ? s->level - 1 : part->born;
+        /* A transaction that began in this session has no savepoint of it: it is the outer one's from now on. */
+        if (part->born >= s->level) {
+            part->born = s->level - 1;
+            part->level = s->level - 1;
+        }
+        if (part->transaction == 0 || part->db == NULL || part->level < s->level) {
             f->at++;
             continue;
         }

@@ -249,24 +249,33 @@ void nxi_session_expire_all(nx_session *root)
         expire(header);
 }
 
-/* `since`: rows written in it or later were written in what is undone. */
-static void undo_row(nx_session *root, nxi_row *header, uint16_t since)
+static bool was_made_since(const nxi_row *header, uint16_t since)
+{
+    return (header->flags & NXI_ROW_WAS_NEW) != 0 && header->spare >= since;
+}
+
+static void make_new_again(nx_session *root, nxi_row *header)
 {
     void *row = nxi_row_data(header);
-    bool fresh = header->spare >= since;
 
-    if ((header->flags & NXI_ROW_WAS_NEW) != 0 && fresh) {
-        nxi_identity_remove(&root->identity, row);
-        if ((header->flags & NXI_ROW_KEY_MADE) != 0)
-            nxi_row_clear_key(header->table, row);
-        header->state = NXI_ROW_NEW;
-        header->flags &= (uint8_t)~(NXI_ROW_WAS_NEW | NXI_ROW_KEY_MADE);
-    } else if (header->state == NXI_ROW_GONE && fresh) {
-        header->state = NXI_ROW_EXPIRED;
-        if (!nxi_identity_add(&root->identity, row, nxi_row_key_hash(header->table, row)))
-            header->state = NXI_ROW_GONE; /* no memory: it will be loaded as another object */
-        nxi_row_track(row);
-    } else {
+    nxi_identity_remove(&root->identity, row);
+    if ((header->flags & NXI_ROW_KEY_MADE) != 0)
+        nxi_row_clear_key(header->table, row);
+    header->state = NXI_ROW_NEW;
+    header->flags &= (uint8_t)~(NXI_ROW_WAS_NEW | NXI_ROW_KEY_MADE);
+}
+
+/* `since`: what was written under that number or a later one is undone. Rows that were made and deleted since stay gone. */
+static void bring_back(nx_session *root, uint16_t since)
+{
+    for (; root->gone != NULL && root->gone->number >= since; root->gone = root->gone->next) {
+        void *row = root->gone->row;
+        nxi_row *header = nxi_row_of(row);
+        if (header->state != NXI_ROW_GONE || was_made_since(header, since))
+            continue;
+        if (!nxi_identity_add(&root->identity, row, nxi_row_key_hash(header->table, nxi_row_snapshot(row))))
+            continue; /* no memory: it will be loaded as another object */
+        header->state = NXI_ROW_STORED;
         expire(header);
     }
 }
@@ -290,9 +299,12 @@ static void undo_since(nx_session *root, uint16_t since)
 
     if (!nxi_identity_settle(&root->identity))
         root->failed = true;
+    bring_back(root, since);
     for (nxi_row *header = root->identity.first; header != NULL; header = header->next) {
-        if (header->state != NXI_ROW_NEW)
-            undo_row(root, header, since);
+        if (header->state != NXI_ROW_NEW && header->state != NXI_ROW_GONE && was_made_since(header, since))
+            make_new_again(root, header);
+        else
+            expire(header);
         if (header->state == NXI_ROW_NEW)
             header->flags |= NXI_ROW_LISTED;
     }

@@ -57,7 +57,12 @@ static bool attach(stream *st, nxi_call *call)
 {
     nx_session *s = st->query->session;
     nx_error error;
+    nx_status status = nxi_db_check(st->query->db, false, &error);
 
+    if (status != NX_OK) {
+        fail_stream(st, status, &error);
+        return false;
+    }
     if (!st->opened && s != NULL) {
         if (!nxi_session_attach(s, call, false)) {
             end_turn(st);

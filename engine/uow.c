@@ -125,7 +125,9 @@ static bool changed_columns(nxi_planner *p, const nxi_table *table, void *row, c
 
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
-        if (column->is_volatile || column->is_version || !nxi_column_changed(column, row, snapshot))
+        /* A row that is still to be inserted has no key to compare; it will have one when the UPDATE is written. */
+        bool is_changed = nxi_column_changed(column, row, snapshot) || nxi_planner_new_target(column, row, p->db) != NULL;
+        if (column->is_volatile || column->is_version || !is_changed)
             continue;
         if (column->is_key)
             *ret_key = column;

@@ -48,7 +48,6 @@ static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
         if (s != NULL)
             nxi_identity_remove(&s->root->identity, row);
         header->state = NXI_ROW_GONE;
-        header->spare = s != NULL ? s->root->number : 0;
         return;
     }
     if (batch->verb != NXI_BATCH_INSERT && batch->table->version != NULL)
@@ -84,6 +83,17 @@ static void move_new_rows(nx_session *root)
     nxi_identity_append(&root->identity, done_first, done_last);
 }
 
+/* Deleted rows are kept in mind until the transaction is over. Without memory for that an undo makes them read as new objects. */
+static void remember_gone(nx_session *root, const nxi_batch *batch)
+{
+    nxi_gone *list = NXI_ARENA_ARRAY(&root->arena, nxi_gone, batch->row_count);
+
+    for (size_t r = 0; list != NULL && r < batch->row_count; r++) {
+        list[r] = (nxi_gone){ root->gone, batch->rows[r], root->number };
+        root->gone = &list[r];
+    }
+}
+
 void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
 {
     bool inserted = false;
@@ -93,6 +103,8 @@ void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
         if (over && batch->verb == NXI_BATCH_INSERT)
             continue;
         inserted = inserted || batch->verb == NXI_BATCH_INSERT;
+        if (batch->verb == NXI_BATCH_DELETE && s != NULL && !over)
+            remember_gone(s->root, batch);
         for (size_t r = 0; r < batch->row_count; r++)
             apply_row(batch, batch->rows[r], s);
     }

@@ -3,17 +3,6 @@
  */
 #include "engine/planner.h"
 
-/* The row in this session that a reference column's row member points to, if it still has to be inserted. */
-static void *new_target(const nxi_column *column, const void *row, const nx_db *db)
-{
-    if (column->form != NXI_FORM_REFERENCE)
-        return NULL;
-    const nx_reference *reference = (const void *)((const char *)row + column->offset);
-    if (reference->row == NULL || nxi_row_of(reference->row)->state != NXI_ROW_NEW || nxi_row_of(reference->row)->table->db != db)
-        return NULL;
-    return reference->row;
-}
-
 /* A reference to a row that no flush of this session will insert would be written as NULL, silently. */
 nx_status nxi_planner_check_references(const nxi_planner *p, const void *row)
 {
@@ -192,7 +181,7 @@ static nx_status level_row(leveller *l, void *start)
             continue;
         }
         const nxi_column *column = &table->columns[top->column++];
-        void *target = new_target(column, top->row, l->p->db);
+        void *target = nxi_planner_new_target(column, top->row, l->p->db);
         if (target == NULL || is_late(l, top->row, column))
             continue;
         mark *m = mark_of(l, target);

@@ -44,6 +44,7 @@ struct nxi_port {
     atomic_bool asleep;           /* Sync: see core.c */
     char apart_out[NXI_CACHE_LINE];
     box out;                      /* what the worker writes */
+    _Atomic uint64_t finished;    /* requests put into it so far; Sync: release/acquire */
     _Atomic int phase;            /* Sync: atomic, release/acquire: nxi_worker_state */
     atomic_bool changed;          /* Sync: atomic, seq_cst: phase is another one */
 };
@@ -91,6 +92,7 @@ void nxi_port_finish(nxi_port *port, nxi_request *request)
 {
     NX_ASSERT(request != NULL);
     box_put(&port->out, request, request);
+    atomic_store_explicit(&port->finished, atomic_load_explicit(&port->finished, memory_order_relaxed) + 1, memory_order_release);
     nxi_core_ring(port->setup.core, port->io);
 }
 
@@ -325,6 +327,11 @@ nxi_request *nxi_worker_collect(nxi_worker *worker)
     if (atomic_load_explicit(&port->changed, memory_order_relaxed))
         atomic_exchange(&port->changed, false);
     return box_take(&port->out);
+}
+
+uint64_t nxi_worker_finished(const nxi_worker *worker)
+{
+    return atomic_load_explicit(&worker->port.finished, memory_order_acquire);
 }
 
 bool nxi_worker_has_news(const nxi_worker *worker)

@@ -32,6 +32,7 @@ nx_status nxi_worker_result(const nxi_worker *worker, const nx_error **ret_error
 void nxi_worker_push(nxi_worker *worker, nxi_request *first, nxi_request *last);
 /* What is finished, oldest first; NULL: nothing. */
 nxi_request *nxi_worker_collect(nxi_worker *worker);
+uint64_t nxi_worker_finished(const nxi_worker *worker); /* requests that it has given back so far, collected or not */
 bool nxi_worker_has_news(const nxi_worker *worker); /* a finished request, or another state since the last collect */
 /* Make it look at its requests: one of them was asked to stop. */
 void nxi_worker_nudge(nxi_worker *worker);

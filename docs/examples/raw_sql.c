@@ -31,7 +31,8 @@ int main(void)
     nx_session *s = nx_session_begin(loop, NULL);
     Author *a = nx_new(s, Author);
     a->name = nx_str("Ada");
-    c = must(loop, nx_session_execute(s, db, "UPDATE post SET author_id = (SELECT id FROM author WHERE name = ?)", nx_args("Ada"), NULL));
+    c = must(loop, nx_session_execute(s, db, "UPDATE post SET author_id = (SELECT id FROM author WHERE name = ?)", nx_args("Ada"),
+                                      NULL));
     check(c.count == 10, "all posts are hers");
     must(loop, nx_rollback(s, NULL));
     nx_session_free(s);

@@ -37,7 +37,8 @@ int main(void)
     check(nx_session_delete(s, ada) == NX_OK, "marked for deletion");
     must(loop, nx_session_end(s, NULL));
     nx_session_free(s);
-    check(must(loop, nx_count(nx_filter(nx_select(db, Post), nx_is_null(Post_.author)), NULL)).count == 4, "four posts of nobody");
+    check(must(loop, nx_count(nx_filter(nx_select(db, Post), nx_is_null(Post_.author)), NULL)).count == 4,
+          "four posts of nobody");
 
     nx_db_free(db);
     nx_loop_close(loop);

@@ -51,7 +51,8 @@ int main(void)
     good = good && c.status == NX_OK && c.count == 1;
     for (int64_t i = 0; i < c.count; i++) {
         Post *post = c.rows[i];
-        printf("%lld: %.*s, %.*s\n", (long long)post->id, (int)post->title.size, post->title.data, (int)post->body.size, post->body.data);
+        printf("%lld: %.*s, %.*s\n", (long long)post->id, (int)post->title.size, post->title.data, (int)post->body.size,
+               post->body.data);
     }
 
     /* Delete what was found, then give the rows back. */

@@ -2,14 +2,14 @@
  * batch - many rows by one INSERT.
  *
  * Design notes: entering and leaving the virtual machine costs as much as inserting a small row. INSERT ... VALUES with 64 rows
- * of parameters takes 0.48 of the time of 64 steps (1 M rows of integer, float and 16-byte text with an automatic key, 3.40.1; INSERT ... SELECT
- * from a virtual table over the rows takes 0.70, because giving keys makes SQLite look each of them up).
+ * of parameters takes 0.48 of the time of 64 steps (1 M rows of integer, float and 16-byte text with an automatic key, 3.40.1;
+ * INSERT ... SELECT from a virtual table over the rows takes 0.70, because giving keys makes SQLite look each of them up).
  *
- * Keys: while we hold the write lock, SQLite numbers the rows of one statement from the greatest key on, without gaps. That is checked for
- * each batch: as many rows as given were inserted, nothing else was changed (a trigger might have inserted into the same table), and the
- * last key is the one that was expected (AUTOINCREMENT or an exhausted key space number otherwise). If anything differs, a savepoint
- * takes the batch back and the statement is run row by row from then on. A batch that fails is taken back by SQLite itself and run row
- * by row, which finds the row that is at fault.
+ * Keys: while we hold the write lock, SQLite numbers the rows of one statement from the greatest key on, without gaps. That is
+ * checked for each batch: as many rows as given were inserted, nothing else was changed (a trigger might have inserted into the
+ * same table), and the last key is the one that was expected (AUTOINCREMENT or an exhausted key space number otherwise). If
+ * anything differs, a savepoint takes the batch back and the statement is run row by row from then on. A batch that fails is
+ * taken back by SQLite itself and run row by row, which finds the row that is at fault.
  */
 #include "drivers/sqlite/sqlite.h"
 

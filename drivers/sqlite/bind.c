@@ -1,8 +1,8 @@
 /*
  * bind - values and rows as parameters of SQLite.
  *
- * Rows are bound straight from the struct: no value is boxed except for references. Texts and bytes are not copied; what has to be
- * rendered (dates, uuids) goes into a small space on the connection's stack frame of the row.
+ * Rows are bound straight from the struct: no value is boxed except for references and for what has to be rendered (dates,
+ * uuids), which SQLite copies. Other texts and bytes are not copied.
  */
 #include "drivers/sqlite/sqlite.h"
 
@@ -89,7 +89,7 @@ static nx_status bind_value(sqlite3_stmt *stmt, int at, const nx_value *value, s
 {
     char space[NX_TEXT_FORM_SIZE];
     nx_text text;
-    int64_t number;
+    int64_t number = 0;
 
     switch (value->type) {
     case NX_TYPE_null: *ret_code = sqlite3_bind_null(stmt, at); return NX_OK;
@@ -130,7 +130,8 @@ static nx_status bind_value(sqlite3_stmt *stmt, int at, const nx_value *value, s
 }
 
 /* Says which parameter it was. */
-static nx_status fail_value(nxi_sq_connection *connection, nxi_request *request, size_t step, size_t index, nx_error *error, int code)
+static nx_status fail_value(nxi_sq_connection *connection, nxi_request *request, size_t step, size_t index, nx_error *error,
+                            int code)
 {
     char message[NX_ERROR_MESSAGE_SIZE];
 
@@ -149,7 +150,8 @@ nx_status nxi_sq_bind_values(nxi_sq_connection *connection, sqlite3_stmt *stmt, 
     nx_error error;
 
     if (s->value_count > NXI_SQ_PARAMETERS_MAX)
-        return nxi_request_fail(request, step, NX_ELIMIT, "%zu values were given; SQLite takes at most %d", s->value_count, (int)NXI_SQ_PARAMETERS_MAX);
+        return nxi_request_fail(request, step, NX_ELIMIT, "%zu values were given; SQLite takes at most %d", s->value_count,
+                                (int)NXI_SQ_PARAMETERS_MAX);
     if ((int)s->value_count != expected)
         return nxi_request_fail(request, step, NX_EINVAL, "the SQL text has %d parameter%s, but %zu value%s given", expected,
                                 expected == 1 ? "" : "s", s->value_count, s->value_count == 1 ? " was" : "s were");
@@ -181,7 +183,8 @@ static nx_status bind_label(sqlite3_stmt *stmt, int at, const nxi_column *column
 }
 
 /* A reference, or a type that is rendered: by way of a value. */
-static nx_status bind_boxed(sqlite3_stmt *stmt, int at, const nxi_column *column, const void *row, nxi_arena *arena, nx_error *error, int *ret_code)
+static nx_status bind_boxed(sqlite3_stmt *stmt, int at, const nxi_column *column, const void *row, nxi_arena *arena,
+                            nx_error *error, int *ret_code)
 {
     nx_value value;
 
@@ -191,8 +194,8 @@ static nx_status bind_boxed(sqlite3_stmt *stmt, int at, const nxi_column *column
     return bind_value(stmt, at, &value, SQLITE_STATIC, arena, error, ret_code);
 }
 
-static nx_status bind_member(sqlite3_stmt *stmt, int at, const nxi_column *column, const void *row, nxi_arena *arena, nx_error *error,
-                             int *ret_code)
+static nx_status bind_member(sqlite3_stmt *stmt, int at, const nxi_column *column, const void *row, nxi_arena *arena,
+                             nx_error *error, int *ret_code)
 {
     const void *member = (const char *)row + column->offset;
 

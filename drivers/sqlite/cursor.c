@@ -3,8 +3,8 @@
  *
  * Design notes: a paused statement holds a snapshot. On the main connection it would hold up everybody's next read
  * transaction, so a cursor gets a connection of its own. Inside a transaction it must see what that transaction wrote and runs
- * on its connection. ":memory:" has one connection only: there the result is copied into a private temporary database, which is where
- * the cursor then reads; it needs no lock and no transaction of the main one.
+ * on its connection. ":memory:" has one connection only: there the result is copied into a private temporary database, which is
+ * where the cursor then reads; it needs no lock and no transaction of the main one.
  */
 #include "drivers/sqlite/sqlite.h"
 
@@ -32,7 +32,8 @@ nx_status nxi_sq_side_get(nxi_sq_worker *worker, bool scratch, nxi_sq_side **ret
 
     if (side == NULL) {
         if (place == NULL)
-            return nxi_fail(error, NX_ELIMIT, "more than %d streams and snapshots are open at a time on one reader", (int)NXI_SQ_SIDES_MAX);
+            return nxi_fail(error, NX_ELIMIT, "more than %d streams and snapshots are open at a time on one reader",
+                            (int)NXI_SQ_SIDES_MAX);
         side = nxi_zalloc(worker->memory, sizeof(*side));
         if (side == NULL)
             return nxi_fail(error, NX_ENOMEM, "out of memory");
@@ -128,7 +129,8 @@ static int copy_row(sqlite3_stmt *from, sqlite3_stmt *insert)
 }
 
 /* All rows of a bound statement into the private database. */
-static nx_status copy_result(nxi_sq_connection *from, sqlite3_stmt *stmt, nxi_sq_connection *into, nxi_request *request, size_t step)
+static nx_status copy_result(nxi_sq_connection *from, sqlite3_stmt *stmt, nxi_sq_connection *into, nxi_request *request,
+                             size_t step)
 {
     sqlite3_stmt *insert = NULL;
     int code = SQLITE_DONE, copied = nxi_sq_do(into, NXI_SQ_BEGIN);
@@ -185,8 +187,10 @@ nx_status nxi_sq_cursor_open(nxi_sq_worker *worker, nxi_sq_connection *connectio
     if (s->cursor == 0 || find_cursor(worker, s->cursor) != NULL)
         return nxi_request_fail(request, step, NX_EINVAL, "a cursor of that number is open already");
     if (cursor == NULL)
-        return nxi_request_fail(request, step, NX_ELIMIT, "more than %d streams are open at a time on one worker", (int)NXI_SQ_SIDES_MAX);
-    *cursor = (nxi_sq_cursor){ .id = s->cursor, .transaction = request->transaction, .connection = connection, .statement = s->statement };
+        return nxi_request_fail(request, step, NX_ELIMIT, "more than %d streams are open at a time on one worker",
+                                (int)NXI_SQ_SIDES_MAX);
+    *cursor = (nxi_sq_cursor){
+        .id = s->cursor, .transaction = request->transaction, .connection = connection, .statement = s->statement};
     if (own && nxi_sq_side_get(worker, worker->settings.memory, &cursor->side, &error) != NX_OK) {
         cursor->id = 0;
         return nxi_sq_fail_with(request, step, &error);
@@ -215,7 +219,8 @@ nx_status nxi_sq_cursor_fetch(nxi_sq_worker *worker, nxi_request *request, size_
     nx_status status;
 
     if (cursor == NULL)
-        return nxi_request_fail(request, step, NX_ESTATE, "the stream is not open any more: its transaction has ended, or it failed");
+        return nxi_request_fail(request, step, NX_ESTATE,
+                                "the stream is not open any more: its transaction has ended, or it failed");
     if (cursor->stmt == NULL) {
         s->cursor_ended = true;
         return NX_OK;

@@ -18,7 +18,8 @@ static const char *storage_name(int storage)
 
 static nx_status wrong_type(const nxi_column *column, int storage, nx_error *error)
 {
-    return nxi_sq_column_error(column, error, NX_ETYPE, "the database holds %s where %s is expected", storage_name(storage), nx_type_name(column->type));
+    return nxi_sq_column_error(column, error, NX_ETYPE, "the database holds %s where %s is expected", storage_name(storage),
+                               nx_type_name(column->type));
 }
 
 static nx_status no_memory(nx_error *error)
@@ -44,10 +45,12 @@ static nx_status get_integer(const nxi_column *column, sqlite3_value *from, nx_v
     if ((column->type == NX_TYPE_i16 && (number < INT16_MIN || number > INT16_MAX)) ||
         (column->type == NX_TYPE_i32 && (number < INT32_MIN || number > INT32_MAX)) ||
         (column->type == NX_TYPE_u32 && (number < 0 || number > UINT32_MAX)))
-        return nxi_sq_column_error(column, error, NX_ERANGE, "the database holds %lld, out of the range of %s", (long long)number, nx_type_name(column->type));
+        return nxi_sq_column_error(column, error, NX_ERANGE, "the database holds %lld, out of the range of %s", (long long)number,
+                                   nx_type_name(column->type));
     if (column->type == NX_TYPE_boolean) {
         if (number != 0 && number != 1)
-            return nxi_sq_column_error(column, error, NX_ERANGE, "the database holds %lld where 0 or 1 is expected", (long long)number);
+            return nxi_sq_column_error(column, error, NX_ERANGE, "the database holds %lld where 0 or 1 is expected",
+                                       (long long)number);
         ret_value->boolean = number == 1;
     } else if (column->type == NX_TYPE_interval) {
         ret_value->interval = (nx_interval){ .microseconds = number };
@@ -161,7 +164,8 @@ static nx_status get_parsed(const nxi_column *column, sqlite3_value *from, nxi_a
     if (status == NX_ENOMEM)
         return no_memory(error);
     if (status != NX_OK)
-        return nxi_sq_column_error(column, error, status, "the database holds \"%.*s\", which is no %s", (int)nxi_min_size(text.size, 64), text.data, nx_type_name(column->type));
+        return nxi_sq_column_error(column, error, status, "the database holds \"%.*s\", which is no %s",
+                                   (int)nxi_min_size(text.size, 64), text.data, nx_type_name(column->type));
     return NX_OK;
 }
 
@@ -256,7 +260,8 @@ static nx_status decode_row(const nxi_sq_rows *rows, nxi_request *request, size_
     for (int i = 0; i < rows->column_count; i++) {
         if (rows->columns[i] == NULL)
             continue;
-        if (NXI_UNLIKELY(decode_column(rows->columns[i], sqlite3_column_value(rows->stmt, i), row, request->arena, &error) != NX_OK))
+        if (NXI_UNLIKELY(decode_column(rows->columns[i], sqlite3_column_value(rows->stmt, i), row, request->arena, &error) !=
+                         NX_OK))
             return nxi_sq_fail_with(request, step, &error);
     }
     if (request->tracked)
@@ -303,7 +308,8 @@ static nx_status begin_rows(nxi_sq_rows *rows, nxi_request *request, size_t step
     if (statement->results == NULL)
         return match_names(rows, request, step);
     if ((size_t)rows->column_count != statement->result_count)
-        return nxi_request_fail(request, step, NX_EINVAL, "the statement gives %d columns, but %zu are expected", rows->column_count, statement->result_count);
+        return nxi_request_fail(request, step, NX_EINVAL, "the statement gives %d columns, but %zu are expected",
+                                rows->column_count, statement->result_count);
     rows->columns = statement->results;
     return NX_OK;
 }
@@ -433,7 +439,8 @@ nx_status nxi_sq_fetch_raw(nxi_sq_connection *connection, sqlite3_stmt *stmt, nx
         code = sqlite3_step(stmt);
         if (code != SQLITE_ROW)
             break;
-        if ((raw.names == NULL && !raw_names(stmt, request->arena, &raw)) || !raw_row(stmt, request->arena, &raw, &values, &capacity))
+        if ((raw.names == NULL && !raw_names(stmt, request->arena, &raw)) ||
+            !raw_row(stmt, request->arena, &raw, &values, &capacity))
             return nxi_request_fail(request, step, NX_ENOMEM, "%s", "");
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)

@@ -198,7 +198,8 @@ static bool json_value(const nx_value *value, nxi_arena *arena, nxi_buf *json)
         nxi_buf_puts(json, "null");
         return true;
     }
-    if (value->type == NX_TYPE_boolean || value->type == NX_TYPE_interval || (value->type >= NX_TYPE_i16 && value->type <= NX_TYPE_u32)) {
+    if (value->type == NX_TYPE_boolean || value->type == NX_TYPE_interval ||
+        (value->type >= NX_TYPE_i16 && value->type <= NX_TYPE_u32)) {
         if (value->type != NX_TYPE_interval)
             number = value->type == NX_TYPE_boolean ? value->boolean : value->i64;
         else if (nxi_sq_interval(value->interval, &number, &error) != NX_OK)

@@ -136,7 +136,8 @@ static const phrase *find_phrase(const char *message)
     return NULL;
 }
 
-static nx_status describe_words(const nxi_sq_connection *connection, const char *message, const nxi_statement *statement, nx_error *error)
+static nx_status describe_words(const nxi_sq_connection *connection, const char *message, const nxi_statement *statement,
+                                nx_error *error)
 {
     const phrase *found = find_phrase(message);
     int32_t position = position_of(connection, statement);
@@ -182,8 +183,9 @@ static bool disk_is_full(sqlite3 *db)
         return true;
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK && is_full(number))
         return true;
-    return sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log != NULL && log->pMethods != NULL &&
-           log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK && is_full(number);
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log != NULL &&
+           log->pMethods != NULL && log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK &&
+           is_full(number);
 }
 
 nx_status nxi_sq_describe(nxi_sq_connection *connection, int code, const nxi_statement *statement, nx_error *error)
@@ -267,6 +269,7 @@ bool nxi_sq_is_stopped(nxi_request *request, size_t step, int64_t now)
     if (stop == NX_OK)
         stop = NX_EDEADLINE;
     (void)nxi_request_fail(request, step, (nx_status)stop, "%s",
-                           stop == NX_EDEADLINE ? "the deadline passed before the operation was done" : "the operation was cancelled");
+                           stop == NX_EDEADLINE ? "the deadline passed before the operation was done"
+                                                : "the operation was cancelled");
     return true;
 }

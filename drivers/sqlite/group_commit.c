@@ -125,15 +125,31 @@ static size_t rows_of(const nxi_request *request)
     return rows;
 }
 
-/* Run one member inside its savepoint. False: it failed and was given back. */
+/* One statement run once is undone by SQLite itself when it fails: a savepoint around it would be a third of its cost. */
+static bool is_atomic(const nxi_request *request)
+{
+    const nxi_step *step = request->steps;
+
+    if (request->step_count != 1)
+        return false;
+    if (step->kind != NXI_STEP_WRITE)
+        return step->kind == NXI_STEP_EXECUTE;
+    const nxi_column *key = step->statement->key_column;
+    /* A key that does not fit its member is found only when the row is there. */
+    return step->row_count == 1 && (key == NULL || key->type == NX_TYPE_i64);
+}
+
+/* Run one member so that it can be undone alone. False: it failed and was given back. */
 static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
 {
     nxi_sq_connection *connection = &worker->main;
-    int code = alone ? SQLITE_OK : nxi_sq_do(connection, NXI_SQ_GROUP_SAVE);
+    bool atomic = !alone && is_atomic(request);
+    bool guarded = !alone && !atomic;
+    int code = guarded ? nxi_sq_do(connection, NXI_SQ_GROUP_SAVE) : SQLITE_OK;
 
     if (code != SQLITE_OK)
         (void)nxi_sq_fail(connection, request, 0, code);
-    else if (nxi_sq_run(worker, connection, request) == NX_OK && !alone) {
+    else if (nxi_sq_run(worker, connection, request) == NX_OK && guarded) {
         code = nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE);
         if (code != SQLITE_OK)
             (void)nxi_sq_fail(connection, request, request->step_count, code);
@@ -142,8 +158,8 @@ static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
     if (request->status == NX_OK)
         return true;
     /* A savepoint that cannot be undone must not be committed with the rest. */
-    if (alone || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
-        nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK)
+    if (!atomic && (alone || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
+        nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK))
         nxi_sq_rollback(connection);
     nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
     return false;
@@ -307,7 +323,8 @@ static bool run_continued(nxi_sq_worker *worker)
     worker->waiting[NXI_SQ_CLASS_CONTINUED] = (nxi_sq_queue){ 0 };
     for (nxi_request *request; (request = nxi_sq_queue_take(&waiting)) != NULL;) {
         bool ours = request->transaction == worker->transaction;
-        if ((ours && worker->retry_ns != 0 && request->end != NXI_END_ROLLBACK) || (!ours && is_about_to_open(worker, request->transaction))) {
+        if ((ours && worker->retry_ns != 0 && request->end != NXI_END_ROLLBACK) ||
+            (!ours && is_about_to_open(worker, request->transaction))) {
             nxi_sq_queue_put(&worker->waiting[NXI_SQ_CLASS_CONTINUED], request);
             continue;
         }
@@ -364,11 +381,14 @@ static void give_up(nxi_sq_worker *worker, nxi_request *request, int64_t now)
     if (stop != NX_OK && stop != NX_EDEADLINE)
         (void)nxi_request_fail(request, 0, (nx_status)stop, "the operation was cancelled while it waited for the writer");
     else if (worker->retry_ns != 0)
-        (void)nxi_request_fail(request, 0, NX_EBUSY, "database \"%s\" is busy: another process or connection holds its lock (waited %lld ms)",
+        (void)nxi_request_fail(request, 0, NX_EBUSY,
+                               "database \"%s\" is busy: another process or connection holds its lock (waited %lld ms)",
                                worker->settings.path, waited_ms);
     else
-        (void)nxi_request_fail(request, 0, NX_EBUSY, "database \"%s\" is busy: a session that has written and is still open holds the writer (waited %lld ms)",
-                               worker->settings.path, waited_ms);
+        (void)nxi_request_fail(
+            request, 0, NX_EBUSY,
+            "database \"%s\" is busy: a session that has written and is still open holds the writer (waited %lld ms)",
+            worker->settings.path, waited_ms);
     if (request->status == NX_EBUSY && nxi_request_error_is_own(request)) {
         request->error->retryable = true;
         memcpy(request->error->sqlstate, "55P03", sizeof(request->error->sqlstate));
@@ -424,8 +444,8 @@ static bool run_round(nxi_sq_worker *worker)
 /* ------------------------------------------------------------------------------ the log */
 
 /*
- * Move the log into the file. Here and not inside COMMIT, so that answers do not wait for it; a reader that is in the way leaves the rest
- * for the next time.
+ * Move the log into the file. Here and not inside COMMIT, so that answers do not wait for it; a reader that is in the way leaves
+ * the rest for the next time.
  */
 static void checkpoint(nxi_sq_worker *worker, bool idle)
 {
@@ -441,8 +461,9 @@ static void checkpoint(nxi_sq_worker *worker, bool idle)
         worker->checkpoint_ns = nxi_clock_ns() + CHECKPOINT_IDLE_NS;
         return;
     }
-    (void)sqlite3_wal_checkpoint_v2(connection->db, "main", idle && pages >= CHECKPOINT_LARGE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-                                    NULL, NULL);
+    (void)sqlite3_wal_checkpoint_v2(
+        connection->db, "main", idle && pages >= CHECKPOINT_LARGE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
+        NULL, NULL);
     worker->checkpoint_pages = pages + CHECKPOINT_PAGES;
     connection->wal_pages = 0; /* until the next commit tells */
 }
@@ -498,7 +519,8 @@ int64_t nxi_sq_writer_wake_at(const nxi_sq_worker *worker)
             wake_ns = worker->retry_ns;
         if (i == NXI_SQ_CLASS_GROUP && worker->gather_until_ns != 0 && worker->gather_until_ns < wake_ns)
             wake_ns = worker->gather_until_ns;
-        for (const nxi_request *at = worker->waiting[i].first; at != NULL && (worker->retry_ns != 0 || worker->transaction != 0); at = at->next) {
+        for (const nxi_request *at = worker->waiting[i].first; at != NULL && (worker->retry_ns != 0 || worker->transaction != 0);
+             at = at->next) {
             int64_t patience_ns = at->end == NXI_END_ROLLBACK ? INT64_MAX : nxi_sq_patience_ns(worker, at);
             wake_ns = patience_ns < wake_ns ? patience_ns : wake_ns;
         }

@@ -5,9 +5,9 @@
  * database per connection, so such a name is given a directory. A new file gets mode 0600 by mknod: opening
  * and closing it ourselves would drop the POSIX locks of every connection to it in this process.
  *
- * trusted_schema is off where SQLite allows: 3.40 (Debian 12) marks its own JSON functions as unsafe by mistake, so that any schema with
- * a CHECK (json_valid(...)) would count as malformed. There it stays on, which costs little: connections have no functions
- * but the built-in ones, cannot load any, and are defensive.
+ * trusted_schema is off where SQLite allows: 3.40 (Debian 12) marks its own JSON functions as unsafe by mistake, so that any
+ * schema with a CHECK (json_valid(...)) would count as malformed. There it stays on, which costs little: connections have no
+ * functions but the built-in ones, cannot load any, and are defensive.
  */
 #include "drivers/sqlite/sqlite.h"
 
@@ -81,7 +81,8 @@ static void configure_library(void)
 {
     sqlite3 *db = NULL;
 
-    /* SQLite counts its memory under a global mutex otherwise. Too late when the program has used SQLite before: then it stays as it is. */
+    /* SQLite counts its memory under a global mutex otherwise. Too late when the program has used SQLite before: then it stays as
+     * it is. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     (void)sqlite3_initialize();
     if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
@@ -111,7 +112,8 @@ static int compare_decimals(void *context, int left_size, const void *left, int 
 {
     nx_text a = { left, (size_t)left_size }, b = { right, (size_t)right_size };
     size_t whole, fraction;
-    bool a_is = nxi_decimal_measure(a.data, a.size, &whole, &fraction), b_is = nxi_decimal_measure(b.data, b.size, &whole, &fraction);
+    bool a_is = nxi_decimal_measure(a.data, a.size, &whole, &fraction),
+         b_is = nxi_decimal_measure(b.data, b.size, &whole, &fraction);
 
     (void)context;
     if (a_is && b_is)
@@ -198,10 +200,12 @@ static nx_status make_file(const char *path, nx_error *error)
     if (errno == EEXIST) {
         /* Opening a device or a pipe could block or worse. */
         if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-            return nxi_fail(error, NX_EOPEN, "cannot open database \"%s\": it is %s", path, S_ISDIR(info.st_mode) ? "a directory" : "no regular file");
+            return nxi_fail(error, NX_EOPEN, "cannot open database \"%s\": it is %s", path,
+                            S_ISDIR(info.st_mode) ? "a directory" : "no regular file");
         return NX_OK;
     }
-    return nxi_fail(error, errno == ENOSPC || errno == EDQUOT ? NX_EFULL : NX_EOPEN, "cannot create database \"%s\": %s", path, strerrordesc_np(errno));
+    return nxi_fail(error, errno == ENOSPC || errno == EDQUOT ? NX_EFULL : NX_EOPEN, "cannot create database \"%s\": %s", path,
+                    strerrordesc_np(errno));
 }
 
 static nx_status open_file(const nxi_sq_settings *settings, nxi_sq_use use, sqlite3 **ret_db, nx_error *error)
@@ -228,7 +232,8 @@ static nx_status open_file(const nxi_sq_settings *settings, nxi_sq_use use, sqli
         return cannot_open(*ret_db, code, path, error);
     /* SQLite opens a file that it may not write for reading, without a word. */
     if (shared && !settings->read_only && sqlite3_db_readonly(*ret_db, "main") == 1)
-        return nxi_fail(error, NX_EREADONLY, "cannot open database \"%s\" for writing: the file or file system is read-only", path);
+        return nxi_fail(error, NX_EREADONLY, "cannot open database \"%s\" for writing: the file or file system is read-only",
+                        path);
     return NX_OK;
 }
 

@@ -56,8 +56,8 @@ static nx_status refuse_control(nxi_request *request, size_t step, const char *s
 /* ------------------------------------------------------------------------------ preparing */
 
 /* Compile the first statement of `sql`; *ret_tail is what follows it. */
-static nx_status compile(nxi_sq_connection *connection, nxi_request *request, size_t step, const char *sql, sqlite3_stmt **ret_stmt,
-                         const char **ret_tail)
+static nx_status compile(nxi_sq_connection *connection, nxi_request *request, size_t step, const char *sql,
+                         sqlite3_stmt **ret_stmt, const char **ret_tail)
 {
     const nxi_statement *statement = request->steps[step].statement;
     unsigned flags = statement->id != 0 ? SQLITE_PREPARE_PERSISTENT : 0;
@@ -89,7 +89,8 @@ static nx_status compile_one(nxi_sq_connection *connection, nxi_request *request
         (void)sqlite3_finalize(second);
         if (code != SQLITE_OK || second != NULL) {
             (void)sqlite3_finalize(stmt);
-            return nxi_request_fail(request, step, NX_ESYNTAX, "the SQL text holds more than one statement (after byte %zu)", (size_t)(tail - sql));
+            return nxi_request_fail(request, step, NX_ESYNTAX, "the SQL text holds more than one statement (after byte %zu)",
+                                    (size_t)(tail - sql));
         }
     }
     *ret_stmt = stmt;
@@ -166,7 +167,8 @@ static bool make_room(nxi_sq_connection *connection, uint32_t id)
         connection->by_id = grown;
         connection->by_id_capacity = capacity;
     }
-    for (nxi_sq_prepared *old = connection->oldest, *newer; old != NULL && connection->prepared_count >= connection->prepared_max; old = newer) {
+    for (nxi_sq_prepared *old = connection->oldest, *newer; old != NULL && connection->prepared_count >= connection->prepared_max;
+         old = newer) {
         newer = old->newer;
         if (!old->running)
             evict(connection, old);
@@ -211,6 +213,7 @@ nx_status nxi_sq_prepare(nxi_sq_connection *connection, nxi_request *request, si
         status = prepare_new(connection, request, step, &prepared);
         if (status != NX_OK)
             return status;
+        NX_ASSERT(prepared != NULL);
     } else if (connection->newest != prepared) {
         unlink_prepared(connection, prepared);
         link_newest(connection, prepared);

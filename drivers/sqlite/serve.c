@@ -3,8 +3,8 @@
  *
  * Design notes, reads: entering and leaving a read transaction costs more than a point select, so the reads that wait run in one.
  * It begins after the last of them was taken from the port. What was acknowledged before a read was queued is therefore
- * in its snapshot. A read that is taken later may have been queued after an acknowledgement that this snapshot lacks, so it never joins: it
- * gets a transaction of its own round.
+ * in its snapshot. A read that is taken later may have been queued after an acknowledgement that this snapshot lacks, so it never
+ * joins: it gets a transaction of its own round.
  */
 #include "drivers/sqlite/sqlite.h"
 
@@ -133,7 +133,9 @@ bool nxi_sq_try_later(nxi_sq_worker *worker, nxi_request *request, nxi_sq_class 
         return false;
     nxi_sq_forget(request);
     nxi_sq_queue_put_back(&worker->waiting[class], request);
-    worker->backoff_ns = worker->backoff_ns == 0 ? BACK_OFF_FIRST_NS : worker->backoff_ns * 2 < BACK_OFF_LAST_NS ? worker->backoff_ns * 2 : BACK_OFF_LAST_NS;
+    worker->backoff_ns = worker->backoff_ns == 0                     ? BACK_OFF_FIRST_NS
+                         : worker->backoff_ns * 2 < BACK_OFF_LAST_NS ? worker->backoff_ns * 2
+                                                                     : BACK_OFF_LAST_NS;
     worker->retry_ns = now + worker->backoff_ns;
     return true;
 }
@@ -246,11 +248,12 @@ static nx_status check_options(const nx_bind_options *options, nx_error *error)
 
     if (options->path == NULL || options->path[0] == '\0')
         return nxi_fail(error, NX_EINVAL, "sqlite needs a path: a file, or \":memory:\"");
-    if (options->dsn != NULL || options->host != NULL || options->user != NULL || options->password != NULL || options->dbname != NULL ||
-        options->port != 0)
+    if (options->dsn != NULL || options->host != NULL || options->user != NULL || options->password != NULL ||
+        options->dbname != NULL || options->port != 0)
         return nxi_fail(error, NX_EINVAL, "sqlite takes no dsn, host, port, user, password or dbname");
     if (options->pool_min != 0 || options->pool_max != 0)
-        return nxi_fail(error, NX_EINVAL, "sqlite has no pool: pool_min and pool_max must be 0 (readers is the number of reader threads)");
+        return nxi_fail(error, NX_EINVAL,
+                        "sqlite has no pool: pool_min and pool_max must be 0 (readers is the number of reader threads)");
     if (options->synchronous != NX_SYNCHRONOUS_NORMAL && options->synchronous != NX_SYNCHRONOUS_FULL)
         return nxi_fail(error, NX_EINVAL, "synchronous is neither NX_SYNCHRONOUS_NORMAL nor NX_SYNCHRONOUS_FULL");
     if (options->readers > READERS_MAX)
@@ -335,8 +338,10 @@ static void worker_abandon(void *state, nx_status status)
 
     for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
         for (nxi_request *request; (request = nxi_sq_queue_take(&worker->waiting[i])) != NULL;) {
-            (void)nxi_request_fail(request, 0, status, "database \"%s\" was closed before the operation was done", worker->settings.path);
-            nxi_sq_finish(worker, request, i == NXI_SQ_CLASS_READ || i == NXI_SQ_CLASS_CURSOR ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, false);
+            (void)nxi_request_fail(request, 0, status, "database \"%s\" was closed before the operation was done",
+                                   worker->settings.path);
+            nxi_sq_finish(worker, request,
+                          i == NXI_SQ_CLASS_READ || i == NXI_SQ_CLASS_CURSOR ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, false);
         }
     }
     /* What a session has open ends with its requests. */

@@ -47,7 +47,12 @@ typedef enum nxi_sq_own {
     NXI_SQ_OWN_COUNT
 } nxi_sq_own;
 
-typedef enum nxi_sq_use { NXI_SQ_WRITES, NXI_SQ_READS, NXI_SQ_SIDE, NXI_SQ_SCRATCH /* a private temporary database */ } nxi_sq_use;
+typedef enum nxi_sq_use {
+    NXI_SQ_WRITES,
+    NXI_SQ_READS,
+    NXI_SQ_SIDE,
+    NXI_SQ_SCRATCH /* a private temporary database */
+} nxi_sq_use;
 
 typedef struct nxi_sq_connection {
     sqlite3 *db;
@@ -77,20 +82,27 @@ typedef struct nxi_sq_settings {
 } nxi_sq_settings;
 
 /* Takes memory and port from the zeroed connection. A failed open leaves nothing that needs a close. */
-NX_MUST_CHECK nx_status nxi_sq_open(nxi_sq_connection *connection, const nxi_sq_settings *settings, nxi_sq_use use, nx_error *error);
+NX_MUST_CHECK nx_status nxi_sq_open(nxi_sq_connection *connection, const nxi_sq_settings *settings, nxi_sq_use use,
+                                    nx_error *error);
 void nxi_sq_close(nxi_sq_connection *connection);
 /* Step one of our own statements; an extended result code, SQLITE_OK for success. */
 int nxi_sq_do(nxi_sq_connection *connection, nxi_sq_own own);
-static inline bool nxi_sq_in_transaction(const nxi_sq_connection *connection) { return sqlite3_get_autocommit(connection->db) == 0; }
+static inline bool nxi_sq_in_transaction(const nxi_sq_connection *connection)
+{
+    return sqlite3_get_autocommit(connection->db) == 0;
+}
 /* Roll back if a transaction is open. It cannot fail in a way that leaves it open. */
 void nxi_sq_rollback(nxi_sq_connection *connection);
 
 /* ------------------------------------------------------------------------------ prepare.c */
 
-/* The prepared form of a step's statement, ready to be bound; give it back with nxi_sq_done. On failure the request has failed. */
-NX_MUST_CHECK nx_status nxi_sq_prepare(nxi_sq_connection *connection, nxi_request *request, size_t step, nxi_sq_prepared **ret_prepared);
+/* The prepared form of a step's statement, ready to be bound; give it back with nxi_sq_done. On failure the request has failed.
+ */
+NX_MUST_CHECK nx_status nxi_sq_prepare(nxi_sq_connection *connection, nxi_request *request, size_t step,
+                                       nxi_sq_prepared **ret_prepared);
 /* A statement that outlives the request and is not cached: the caller finalizes it. */
-NX_MUST_CHECK nx_status nxi_sq_prepare_own(nxi_sq_connection *connection, nxi_request *request, size_t step, sqlite3_stmt **ret_stmt);
+NX_MUST_CHECK nx_status nxi_sq_prepare_own(nxi_sq_connection *connection, nxi_request *request, size_t step,
+                                           sqlite3_stmt **ret_stmt);
 void nxi_sq_done(nxi_sq_connection *connection, nxi_sq_prepared *prepared);
 void nxi_sq_cache_clear(nxi_sq_connection *connection);
 
@@ -114,7 +126,8 @@ nx_status nxi_sq_fail(nxi_sq_connection *connection, nxi_request *request, size_
 /* Fail a request with an error made elsewhere. */
 nx_status nxi_sq_fail_with(nxi_request *request, size_t step, const nx_error *error);
 /* An error about a column: names its table and itself. */
-nx_status nxi_sq_column_error(const nxi_column *column, nx_error *error, nx_status status, const char *format, ...) NX_PRINTF(4, 5);
+nx_status nxi_sq_column_error(const nxi_column *column, nx_error *error, nx_status status, const char *format, ...)
+    NX_PRINTF(4, 5);
 /* True when the request must not go on: it has then failed. `now`: nxi_clock_ns. */
 bool nxi_sq_is_stopped(nxi_request *request, size_t step, int64_t now);
 
@@ -122,10 +135,12 @@ bool nxi_sq_is_stopped(nxi_request *request, size_t step, int64_t now);
 
 /* Days count 86400 s; months are refused (NX_ERANGE). */
 NX_MUST_CHECK nx_status nxi_sq_interval(nx_interval interval, int64_t *ret_microseconds, nx_error *error);
-/* The text that stands for a value of a type stored as TEXT; `space` has NX_TEXT_FORM_SIZE bytes. False: no such type, or out of memory. */
+/* The text that stands for a value of a type stored as TEXT; `space` has NX_TEXT_FORM_SIZE bytes. False: no such type, or out of
+ * memory. */
 bool nxi_sq_text_form(const nx_value *value, char *space, nxi_arena *arena, nx_text *ret_text);
 /* All values as parameters; keep: SQLite copies texts, so that they need not outlive the call. */
-NX_MUST_CHECK nx_status nxi_sq_bind_values(nxi_sq_connection *connection, sqlite3_stmt *stmt, nxi_request *request, size_t step, bool keep);
+NX_MUST_CHECK nx_status nxi_sq_bind_values(nxi_sq_connection *connection, sqlite3_stmt *stmt, nxi_request *request, size_t step,
+                                           bool keep);
 /* Where rows are bound. */
 typedef struct nxi_sq_binder {
     nxi_sq_connection *connection;
@@ -133,7 +148,8 @@ typedef struct nxi_sq_binder {
     nxi_arena *arena;
 } nxi_sq_binder;
 /* The parameters from `first` on from a row. Texts are not copied: valid until the row changes. */
-NX_MUST_CHECK nx_status nxi_sq_bind_row(const nxi_sq_binder *binder, sqlite3_stmt *stmt, int first, const void *row, nx_error *error);
+NX_MUST_CHECK nx_status nxi_sq_bind_row(const nxi_sq_binder *binder, sqlite3_stmt *stmt, int first, const void *row,
+                                        nx_error *error);
 
 /* ------------------------------------------------------------------------------ decode.c */
 
@@ -211,7 +227,8 @@ typedef struct nxi_sq_cursor {
     const nxi_statement *statement;
 } nxi_sq_cursor;
 
-NX_MUST_CHECK nx_status nxi_sq_cursor_open(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request, size_t step);
+NX_MUST_CHECK nx_status nxi_sq_cursor_open(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request,
+                                           size_t step);
 NX_MUST_CHECK nx_status nxi_sq_cursor_fetch(nxi_sq_worker *worker, nxi_request *request, size_t step);
 void nxi_sq_cursor_close(nxi_sq_worker *worker, uint64_t id);
 /* All cursors of a transaction that is about to end; 0: none. */

@@ -9,7 +9,8 @@ nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_er
 
     if ((column->type == NX_TYPE_i16 && key > INT16_MAX) || (column->type == NX_TYPE_i32 && key > INT32_MAX) ||
         (column->type == NX_TYPE_u32 && key > UINT32_MAX))
-        return nxi_sq_column_error(column, error, NX_ERANGE, "the database gave the row the key %lld, out of the range of %s", (long long)key, nx_type_name(column->type));
+        return nxi_sq_column_error(column, error, NX_ERANGE, "the database gave the row the key %lld, out of the range of %s",
+                                   (long long)key, nx_type_name(column->type));
     if (NXI_LIKELY(column->type == NX_TYPE_i64))
         *(int64_t *)(void *)member = key;
     else if (column->type == NX_TYPE_i16)
@@ -144,6 +145,8 @@ static nx_status write_rows(nxi_sq_writer *w)
     for (size_t i = 0; i < count; i = end) {
         if (i > 0 && nxi_sq_is_stopped(w->request, w->step, w->request->deadline_ns == 0 ? 0 : nxi_clock_ns()))
             return w->request->status;
+        if (nxi_port_is_stopping(w->binder.connection->port))
+            return nxi_request_fail(w->request, w->step, NX_ECLOSED, "the database was closed while rows were written");
         end = i + nxi_min_size(NXI_SQ_BATCH_ROWS, count - i);
         if (end - i == NXI_SQ_BATCH_ROWS && !w->prepared->row_by_row) {
             nxi_sq_batch result = nxi_sq_write_batch(w, i, &error);
@@ -167,9 +170,11 @@ nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size
     if (status != NX_OK)
         return status;
     if ((size_t)prepared->parameters != s->statement->param_count) {
-        status = nxi_request_fail(request, step, NX_EINVAL, "the statement has %d parameters, but %zu are bound", prepared->parameters, s->statement->param_count);
+        status = nxi_request_fail(request, step, NX_EINVAL, "the statement has %d parameters, but %zu are bound",
+                                  prepared->parameters, s->statement->param_count);
     } else {
-        nxi_sq_writer w = { .binder = { connection, s->statement, request->arena }, .request = request, .s = s, .step = step, .prepared = prepared };
+        nxi_sq_writer w = {
+            .binder = {connection, s->statement, request->arena}, .request = request, .s = s, .step = step, .prepared = prepared};
         status = write_rows(&w);
     }
     nxi_sq_done(connection, prepared);

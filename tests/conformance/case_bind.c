@@ -139,11 +139,12 @@ static void refuse(nxt_fixture *f, int number, const nx_entity *entity, const ch
 
 #define KEY { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64, .offset = 0, .size = 8 }
 #define FIELD(n, t, s, ...) { .name = n, .kind = NX_KIND_REQ, .type = NX_TYPE_##t, .offset = 8, .size = s, ##__VA_ARGS__ }
-#define REFUSE(name_, culprit, ...)                                                                \
-    do {                                                                                           \
-        static const nx_field fields[] = { __VA_ARGS__ };                                          \
-        static const nx_entity entity = { .name = name_, .row_size = 64, .field_count = sizeof(fields) / sizeof(fields[0]), .fields = fields }; \
-        refuse(f, 1, &entity, culprit);                                                            \
+#define REFUSE(name_, culprit, ...)                                                                                              \
+    do {                                                                                                                         \
+        static const nx_field fields[] = {__VA_ARGS__};                                                                          \
+        static const nx_entity entity = {                                                                                        \
+            .name = name_, .row_size = 64, .field_count = sizeof(fields) / sizeof(fields[0]), .fields = fields};                 \
+        refuse(f, 1, &entity, culprit);                                                                                          \
     } while (0)
 
 CASE(bind, mapping_mistakes_are_named)
@@ -155,7 +156,13 @@ CASE(bind, mapping_mistakes_are_named)
     REFUSE("BadMin", "a", KEY, FIELD("a", i64, 8, .min = "low"));
     REFUSE("NoLabels", "a", KEY, FIELD("a", enumeration, 4));
     REFUSE("Empty", "Empty", KEY, FIELD("", i64, 8));
-    REFUSE("NoTarget", "a", KEY, { .name = "a", .kind = NX_KIND_SINGLE, .type = NX_TYPE_key, .offset = 8, .size = sizeof(nx_reference), .target = &Post_entity });
+    REFUSE("NoTarget", "a", KEY,
+           {.name = "a",
+            .kind = NX_KIND_SINGLE,
+            .type = NX_TYPE_key,
+            .offset = 8,
+            .size = sizeof(nx_reference),
+            .target = &Post_entity});
 }
 
 CASE(bind, entity_made_at_run_time)
@@ -199,7 +206,8 @@ CASE(bind, entity_made_at_run_time)
 
 CASE(bind, run_time_entity_mistakes)
 {
-    const nx_field twice[] = { { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64 }, { .name = "id", .kind = NX_KIND_REQ, .type = NX_TYPE_i64 } };
+    const nx_field twice[] = {{.name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64},
+                              {.name = "id", .kind = NX_KIND_REQ, .type = NX_TYPE_i64}};
     const nx_field nothing[] = { { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_null } };
     nx_entity *entity = NULL;
     cr_expect_eq(nx_entity_new("E", twice, 2, NULL, &entity), NX_EINVAL);

@@ -24,8 +24,8 @@ static nx_status give(nxt_fixture *f, nx_bulk *bulk, const void *rows, size_t ro
 static void insist_on_counts(nx_bulk *bulk)
 {
     nx_bulk_counts n = nx_bulk_count(bulk);
-    cr_expect_eq(n.given, n.loaded + n.updated + n.ignored + n.rejected, "given %d is not loaded %d + ignored %d + rejected %d", (int)n.given,
-                 (int)n.loaded, (int)n.ignored, (int)n.rejected);
+    cr_expect_eq(n.given, n.loaded + n.updated + n.ignored + n.rejected, "given %d is not loaded %d + ignored %d + rejected %d",
+                 (int)n.given, (int)n.loaded, (int)n.ignored, (int)n.rejected);
 }
 
 static void fill_slots(Slot *slots, int count, int first)
@@ -165,14 +165,19 @@ CASE(bulk, conflict_update_of_chosen_columns_by_another_key)
 {
     Author *a = nxt_author(f, "Ada");
     nx_column key[] = { Author_.name }, update[] = { Author_.born };
-    nx_bulk *bulk = nx_bulk_begin(f->db, &Author_entity,
-        &(nx_bulk_options){ .conflict = NX_CONFLICT_UPDATE, .conflict_key = key, .conflict_key_count = 1, .update = update, .update_count = 1 });
+    nx_bulk *bulk = nx_bulk_begin(
+        f->db, &Author_entity,
+        &(nx_bulk_options){
+            .conflict = NX_CONFLICT_UPDATE, .conflict_key = key, .conflict_key_count = 1, .update = update, .update_count = 1});
     Author rows[] = { { .name = nx_str("Ada"), .born = nx_some(i32, 1815) }, { .name = nx_str("Bob") } };
     CHECK(give(f, bulk, rows, sizeof(Author), 2));
     OK(f, nx_bulk_end(bulk, NULL));
     nx_bulk_free(bulk);
     cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Author), NULL)), 2);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Author), nx_and(nx_eq(Author_.id, a->id), nx_eq(Author_.born, 1815))), NULL)), 1);
+    cr_expect_eq(
+        COUNT(f,
+              nx_count(nx_filter(nx_select(f->db, Author), nx_and(nx_eq(Author_.id, a->id), nx_eq(Author_.born, 1815))), NULL)),
+        1);
 }
 
 CASE(bulk, bad_rows_are_set_aside_with_number_and_reason)
@@ -184,8 +189,11 @@ CASE(bulk, bad_rows_are_set_aside_with_number_and_reason)
     slots[500].number = 2;
     slots[501].label = nx_str("\xff\xfe");
     slots[999].number = 998;
-    nx_bulk *bulk = nx_bulk_begin(f->db, &Slot_entity, &(nx_bulk_options){ .bad_rows = NX_BAD_ROWS_SET_ASIDE, .batch_rows = 128 });
-    static const struct { uint64_t row; nx_status status; } expected[] = { { 3, NX_EREQUIRED }, { 500, NX_EUNIQUE }, { 501, NX_EENCODING }, { 999, NX_EUNIQUE } };
+    nx_bulk *bulk = nx_bulk_begin(f->db, &Slot_entity, &(nx_bulk_options){.bad_rows = NX_BAD_ROWS_SET_ASIDE, .batch_rows = 128});
+    static const struct {
+        uint64_t row;
+        nx_status status;
+    } expected[] = {{3, NX_EREQUIRED}, {500, NX_EUNIQUE}, {501, NX_EENCODING}, {999, NX_EUNIQUE}};
     bool found[4] = { false };
     size_t given = 0, count, rejected = 0;
     nx_op end = { 0 };
@@ -206,7 +214,8 @@ CASE(bulk, bad_rows_are_set_aside_with_number_and_reason)
         for (size_t i = 0; i < count; i++, rejected++) {
             for (size_t k = 0; k < 4; k++) {
                 if (expected[k].row == rejects[i].row) {
-                    cr_expect_eq(rejects[i].error.status, expected[k].status, "row %d: %s", (int)rejects[i].row, rejects[i].error.message);
+                    cr_expect_eq(rejects[i].error.status, expected[k].status, "row %d: %s", (int)rejects[i].row,
+                                 rejects[i].error.message);
                     cr_expect_neq(rejects[i].error.message[0], '\0');
                     found[k] = true;
                 }
@@ -263,7 +272,10 @@ CASE(bulk, keys_are_assigned_on_request)
     nx_bulk_free(bulk);
     for (int i = 0; i < 100; i++) {
         cr_assert_gt(rows[i].id, 0);
-        cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Author), nx_and(nx_eq(Author_.id, rows[i].id), nx_eq(Author_.name, rows[i].name))), NULL)), 1);
+        cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Author),
+                                                 nx_and(nx_eq(Author_.id, rows[i].id), nx_eq(Author_.name, rows[i].name))),
+                                       NULL)),
+                     1);
     }
 }
 

@@ -123,7 +123,8 @@ CASE(control, cancel_before_anything_moved)
 }
 
 /* A query that would run for minutes. */
-static const char endless[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n";
+static const char endless[] =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n";
 
 CASE(control, cancel_of_a_running_statement)
 {
@@ -137,7 +138,10 @@ CASE(control, cancel_of_a_running_statement)
 
 CASE(control, cancelled_write_leaves_nothing)
 {
-    nx_op op = nx_execute(f->db, "INSERT INTO slot (number, label) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT i, 'x' FROM n", nx_no_args, NULL);
+    nx_op op = nx_execute(f->db,
+                          "INSERT INTO slot (number, label) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                          "i < 2000000000) SELECT i, 'x' FROM n",
+                          nx_no_args, NULL);
     CHECK(nx_run_once(f->loop, 20));
     CHECK(nx_op_cancel(f->loop, op));
     FAILS(f, op, NX_ECANCELED);
@@ -322,7 +326,10 @@ CASE(control, bound_on_memory)
     f->provider->make(f, 1, &options);
     cr_assert_eq(nx_await(loop, nx_bind(db, f->provider->name, &options, NULL)).status, NX_OK);
     cr_assert_eq(nx_await(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL)).status, NX_OK);
-    nx_completion c = nx_await(loop, nx_select_raw(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT i, 'some text that takes room' FROM n", nx_no_args, NULL));
+    nx_completion c = nx_await(loop, nx_select_raw(db,
+                                                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                                                   "3000000) SELECT i, 'some text that takes room' FROM n",
+                                                   nx_no_args, NULL));
     cr_expect_eq(c.status, NX_ENOMEM, "%s", nx_status_name(c.status));
     c = nx_await(loop, nx_select_raw(db, "SELECT 1", nx_no_args, NULL));
     cr_expect_eq(c.status, NX_OK);

@@ -63,7 +63,8 @@ CASE(defects, changed_object_with_an_unloaded_lazy_field)
     Post *r = ONE(f, Post, nx_select(s, Post));
     r->title = nx_str("changed");
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Post), "body = 'body' and title = 'changed'", nx_no_args), NULL)), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Post), "body = 'body' and title = 'changed'", nx_no_args), NULL)),
+                 1);
 }
 
 CASE(defects, update_to_the_same_value_is_no_conflict)
@@ -75,14 +76,16 @@ CASE(defects, update_to_the_same_value_is_no_conflict)
     r->title = nx_str(same);
     cr_expect_eq(COUNT(f, nx_flush(s, NULL)), 0, "equal content is no change");
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_update_all(nx_select(f->db, Post), NULL, nx_assign(Post_.title, "title"))), 1, "matched rows are counted");
+    cr_expect_eq(COUNT(f, nx_update_all(nx_select(f->db, Post), NULL, nx_assign(Post_.title, "title"))), 1,
+                 "matched rows are counted");
     cr_expect_gt(p->id, 0);
 }
 
 CASE(defects, tables_and_indexes_whatever_the_order_of_the_entities)
 {
-    static const nx_entity *const children_first[] = { &Egg_entity, &Goods_entity, &Street_entity, &Post_entity, &Node_entity, &Hen_entity,
-                                                       &Owner_entity, &City_entity, &Author_entity, &Checked_entity, NULL };
+    static const nx_entity *const children_first[] = {&Egg_entity, &Goods_entity, &Street_entity, &Post_entity,   &Node_entity,
+                                                      &Hen_entity, &Owner_entity, &City_entity,   &Author_entity, &Checked_entity,
+                                                      NULL};
     nx_db *db = nxt_database(f, 1, children_first);
     cr_expect_not_null(strstr(nx_ddl(db), "INDEX"));
     cr_expect_eq(COUNT(f, nx_count(nx_select(db, Street), NULL)), 0);

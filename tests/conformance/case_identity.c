@@ -161,7 +161,8 @@ CASE(identity, lazy_field_of_a_known_row)
     TEXT_IS(p->title, "changed");
     cr_expect_eq(COUNT(f, nx_flush(s, NULL)), 1);
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Post), "title = 'changed' and body = 'body'", nx_no_args), NULL)), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Post), "title = 'changed' and body = 'body'", nx_no_args), NULL)),
+                 1);
 }
 
 CASE(identity, hits_are_counted)

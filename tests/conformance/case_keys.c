@@ -159,7 +159,8 @@ CASE(keys, reference_to_a_composite_key)
     city->name = nx_str("London");
     nxt_end(f, s);
 
-    nx_completion c = OK(f, nx_fetch_all(nx_filter(nx_select(f->db, Street), nx_eq(nx_via(Street_.city, City_.name), "London")), NULL));
+    nx_completion c =
+        OK(f, nx_fetch_all(nx_filter(nx_select(f->db, Street), nx_eq(nx_via(Street_.city, City_.name), "London")), NULL));
     cr_assert_eq(c.count, 1);
     Street *r = c.rows[0];
     cr_assert_eq(r->city.key.part_count, 2U);

@@ -103,6 +103,22 @@ CASE(nested, join_shares_the_fate)
     cr_expect_eq(posts_titled(f, "joined"), 1);
 }
 
+/* Made by the outer one, deleted by the inner one: after the inner rollback it is stored, neither gone nor new. */
+CASE(nested, deletion_inside_of_a_row_made_outside)
+{
+    nx_session *outer = nxt_session(f, NULL);
+    Post *p = new_post(outer, "made outside");
+    OK(f, nx_flush(outer, NULL));
+    int64_t id = p->id;
+    nx_session *inner = nx_session_nested(outer, NULL);
+    CHECK(nx_session_delete(inner, p));
+    OK(f, nx_flush(inner, NULL));
+    nx_session_free(inner);
+    nxt_end(f, outer);
+    cr_expect_eq(posts_titled(f, "made outside"), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(Post_.id, id)), NULL)), 1);
+}
+
 CASE(nested, outer_is_not_usable_meanwhile)
 {
     nx_session *outer = nxt_session(f, NULL);
@@ -270,7 +286,8 @@ CASE(run_in_session, failure_of_the_end_is_reported)
 {
     nx_error error;
     int calls = 0;
-    cr_expect_eq(nx_run_in_session(f->loop, &(nx_session_options){ .retry = 2 }, make_nothing_required, &calls, &error), NX_EREQUIRED);
+    cr_expect_eq(nx_run_in_session(f->loop, &(nx_session_options){.retry = 2}, make_nothing_required, &calls, &error),
+                 NX_EREQUIRED);
     cr_expect_eq(error.status, NX_EREQUIRED);
     MENTIONS(&error, "title");
     cr_expect_eq(calls, 1);

@@ -66,7 +66,10 @@ CASE(observe, slow_queries)
 {
     heard h = { 0 };
     nx_set_slow_query(f->db, 1, hear_slow, &h);
-    nx_completion c = OK(f, nx_select_raw(f->db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT COUNT(*) FROM n", nx_no_args, NULL));
+    nx_completion c =
+        OK(f, nx_select_raw(
+                  f->db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT COUNT(*) FROM n",
+                  nx_no_args, NULL));
     nxt_seen(f, &c);
     cr_expect_eq(h.calls, 1);
     cr_expect_not_null(strstr(h.last, "RECURSIVE"));

@@ -63,7 +63,9 @@ CASE(queries, connectives)
     MATCHES(f, nx_not(nx_eq(Post_.draft, true)), 6);
     MATCHES(f, nx_not(nx_or(nx_lt(Post_.score, 5), nx_gt(Post_.score, 7))), 3);
     MATCHES(f, nx_and(nx_or(nx_eq(Post_.score, 1), nx_eq(Post_.score, 2)), nx_eq(Post_.draft, true)), 1);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_filter(nx_select(f->db, Post), nx_gt(Post_.score, 2)), nx_lt(Post_.score, 4)), NULL)), 1, "filters are ANDed");
+    cr_expect_eq(
+        COUNT(f, nx_count(nx_filter(nx_filter(nx_select(f->db, Post), nx_gt(Post_.score, 2)), nx_lt(Post_.score, 4)), NULL)), 1,
+        "filters are ANDed");
 }
 
 CASE(queries, lists)
@@ -140,7 +142,10 @@ CASE(queries, conditions_as_text)
 CASE(queries, order_and_limits)
 {
     ten(f);
-    nx_completion c = OK(f, nx_fetch_all(nx_limit(nx_order_by(nx_filter(nx_select(f->db, Post), nx_is_not_null(Post_.score)), nx_desc(Post_.score)), 3), NULL));
+    nx_completion c =
+        OK(f, nx_fetch_all(
+                  nx_limit(nx_order_by(nx_filter(nx_select(f->db, Post), nx_is_not_null(Post_.score)), nx_desc(Post_.score)), 3),
+                  NULL));
     cr_assert_eq(c.count, 3);
     for (int i = 0; i < 3; i++)
         cr_expect_eq(((Post *)c.rows[i])->score.value, 9 - i);
@@ -152,7 +157,9 @@ CASE(queries, order_and_limits)
     c = OK(f, nx_fetch_all(nx_offset(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.id)), 9), NULL));
     cr_expect_eq(c.count, 2, "an offset needs no limit");
     nxt_seen(f, &c);
-    c = OK(f, nx_fetch_all(nx_order_by(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.title)), nx_asc(Post_.draft), nx_desc(Post_.id)), NULL));
+    c = OK(f, nx_fetch_all(
+                  nx_order_by(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.title)), nx_asc(Post_.draft), nx_desc(Post_.id)),
+                  NULL));
     cr_assert_eq(c.count, 11);
     TEXT_IS(((Post *)c.rows[0])->title, "Extra 100%_\\x");
     TEXT_IS(((Post *)c.rows[1])->title, "post 9");
@@ -198,7 +205,8 @@ CASE(queries, fetch_one_only_required)
 CASE(queries, count_and_exists)
 {
     ten(f);
-    cr_expect_eq(COUNT(f, nx_count(nx_limit(nx_offset(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.id)), 5), 1), NULL)), 11, "count ignores order, limit, offset");
+    cr_expect_eq(COUNT(f, nx_count(nx_limit(nx_offset(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.id)), 5), 1), NULL)), 11,
+                 "count ignores order, limit, offset");
     cr_expect_eq(COUNT(f, nx_exists(nx_filter(nx_select(f->db, Post), nx_eq(Post_.id, 99)), NULL)), 0);
     cr_expect_eq(COUNT(f, nx_exists(nx_filter(nx_select(f->db, Post), nx_lt(Post_.score, 9)), NULL)), 1);
 }
@@ -239,7 +247,8 @@ CASE(queries, aggregates_keep_the_type)
     r = OK(f, nx_max(nx_select(f->db, Checked), Checked_.price, NULL));
     cr_expect_eq(r.value.type, NX_TYPE_decimal);
     cr_expect(nxt_text_is(r.value.text, "10.25"), "decimals are compared as numbers");
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Checked), nx_gt(Checked_.price, nx_dec("9.6"))), NULL)), 1, "decimals are compared as numbers");
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Checked), nx_gt(Checked_.price, nx_dec("9.6"))), NULL)), 1,
+                 "decimals are compared as numbers");
 }
 
 CASE(queries, distinct)
@@ -252,7 +261,9 @@ CASE(queries, distinct)
 CASE(queries, set_based_writes)
 {
     ten(f);
-    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_eq(Post_.draft, true)), NULL, nx_assign(Post_.draft, false), nx_assign(Post_.title, "published"))), 5);
+    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_eq(Post_.draft, true)), NULL,
+                                        nx_assign(Post_.draft, false), nx_assign(Post_.title, "published"))),
+                 5);
     MATCHES(f, nx_eq(Post_.title, "published"), 5);
     MATCHES(f, nx_eq(Post_.draft, false), 11);
     cr_expect_eq(COUNT(f, nx_update_all(nx_select(f->db, Post), NULL, nx_assign(Post_.score, nx_null()))), 11);
@@ -269,9 +280,14 @@ CASE(queries, set_based_writes_over_a_reference)
     Author *a = nxt_author(f, "Ada");
     nxt_post(f, "hers", 1, a);
     nxt_post(f, "nobody's", 2, NULL);
-    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "Ada")), NULL, nx_assign(Post_.score, 10))), 1);
-    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_is_null(Post_.author)), NULL, nx_assign(Post_.author, a->id))), 1);
-    cr_expect_eq(COUNT(f, nx_delete_all(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "Ada")), NULL)), 2);
+    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "Ada")), NULL,
+                                        nx_assign(Post_.score, 10))),
+                 1);
+    cr_expect_eq(COUNT(f, nx_update_all(nx_filter(nx_select(f->db, Post), nx_is_null(Post_.author)), NULL,
+                                        nx_assign(Post_.author, a->id))),
+                 1);
+    cr_expect_eq(
+        COUNT(f, nx_delete_all(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "Ada")), NULL)), 2);
 }
 
 CASE(queries, set_based_writes_check_their_values)
@@ -329,7 +345,10 @@ CASE(queries, keyset_pages)
         last = c.rows[c.count - 1];
     }
     cr_expect_eq(seen, 11);
-    nx_completion c = OK(f, nx_fetch_all(nx_after(nx_order_by(nx_filter(nx_select(f->db, Post), nx_is_not_null(Post_.score)), nx_desc(Post_.score)), nx_args(2, INT64_MAX)), NULL));
+    nx_completion c = OK(f, nx_fetch_all(nx_after(nx_order_by(nx_filter(nx_select(f->db, Post), nx_is_not_null(Post_.score)),
+                                                              nx_desc(Post_.score)),
+                                                  nx_args(2, INT64_MAX)),
+                                         NULL));
     cr_expect_eq(c.count, 2);
     nxt_seen(f, &c);
     nx_query_free(all);

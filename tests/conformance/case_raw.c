@@ -15,7 +15,9 @@ CASE(raw, execute_counts_affected_rows)
 CASE(raw, rows_are_named_and_typed)
 {
     nxt_posts(f, 3);
-    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT id, title AS t, NULL AS empty, 1.5 AS r FROM post WHERE draft = ? ORDER BY id", nx_args(true), NULL));
+    nx_completion c =
+        OK(f, nx_select_raw(f->db, "SELECT id, title AS t, NULL AS empty, 1.5 AS r FROM post WHERE draft = ? ORDER BY id",
+                            nx_args(true), NULL));
     cr_assert_not_null(c.raw);
     cr_assert_eq(c.raw->column_count, 4U);
     cr_assert_eq(c.raw->row_count, 2U);
@@ -42,7 +44,9 @@ CASE(raw, no_rows)
 
 CASE(raw, question_marks)
 {
-    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT '?', ?, '?\?' /* ? */, \"title\" FROM (SELECT 'x' AS \"title\") AS q -- ?", nx_args(7), NULL));
+    nx_completion c =
+        OK(f, nx_select_raw(f->db, "SELECT '?', ?, '?\?' /* ? */, \"title\" FROM (SELECT 'x' AS \"title\") AS q -- ?", nx_args(7),
+                            NULL));
     cr_expect(nxt_text_is(nx_rows_at(c.raw, 0, 0).text, "?"));
     cr_expect_eq(nx_rows_at(c.raw, 0, 1).i64, 7);
     cr_expect(nxt_text_is(nx_rows_at(c.raw, 0, 2).text, "?\?"), "text in quotes is left alone");
@@ -75,7 +79,9 @@ CASE(raw, empty_text)
 CASE(raw, entities_from_sql)
 {
     nxt_posts(f, 10);
-    nx_completion c = OK(f, nx_fetch_sql(f->db, &Post_entity, "SELECT title, id, 42 AS no_field FROM post WHERE score > ? ORDER BY id", nx_args(6), NULL));
+    nx_completion c =
+        OK(f, nx_fetch_sql(f->db, &Post_entity, "SELECT title, id, 42 AS no_field FROM post WHERE score > ? ORDER BY id",
+                           nx_args(6), NULL));
     cr_assert_eq(c.count, 3);
     TEXT_IS(((Post *)c.rows[0])->title, "post 7");
     cr_expect_gt(((Post *)c.rows[0])->id, 0);
@@ -110,7 +116,8 @@ CASE(raw, sequence_in_a_session)
 {
     nx_session *s = nxt_session(f, NULL);
     for (int i = 0; i < 5; i++)
-        cr_expect_eq(COUNT(f, nx_session_execute(s, f->db, "INSERT INTO slot (number, label) VALUES (?, ?)", nx_args(i, "raw"), NULL)), 1);
+        cr_expect_eq(
+            COUNT(f, nx_session_execute(s, f->db, "INSERT INTO slot (number, label) VALUES (?, ?)", nx_args(i, "raw"), NULL)), 1);
     nx_completion c = OK(f, nx_session_select_raw(s, f->db, "SELECT COUNT(*) FROM slot", nx_no_args, NULL));
     cr_expect_eq(nx_rows_at(c.raw, 0, 0).i64, 5);
     nxt_seen(f, &c);
@@ -122,7 +129,8 @@ CASE(raw, sequence_in_a_session)
 
 CASE(raw, values_of_every_type_are_bound)
 {
-    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT ?, ?, ?, ?, ?, ?", nx_args(true, INT64_MAX, 0.25, "text", nx_bytes_of("\0b", 2), nx_null()), NULL));
+    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT ?, ?, ?, ?, ?, ?",
+                                          nx_args(true, INT64_MAX, 0.25, "text", nx_bytes_of("\0b", 2), nx_null()), NULL));
     cr_expect_eq(nx_rows_at(c.raw, 0, 0).i64, 1);
     cr_expect_eq(nx_rows_at(c.raw, 0, 1).i64, INT64_MAX);
     cr_expect_float_eq(nx_rows_at(c.raw, 0, 2).f64, 0.25, 0.0);

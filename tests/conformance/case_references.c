@@ -13,7 +13,8 @@ CASE(references, child_made_before_its_parent)
     a->name = nx_str("parent");
     nxt_end(f, s);
 
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "parent")), NULL)), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "parent")), NULL)),
+                 1);
 }
 
 CASE(references, chain_within_one_table)
@@ -31,7 +32,8 @@ CASE(references, chain_within_one_table)
     nxt_end(f, s);
 
     cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_is_null(Node_.parent)), NULL)), 1);
-    nx_completion c = OK(f, nx_select_raw(f->db, "SELECT COUNT(*) FROM node AS a JOIN node AS b ON a.parent_id = b.id", nx_no_args, NULL));
+    nx_completion c =
+        OK(f, nx_select_raw(f->db, "SELECT COUNT(*) FROM node AS a JOIN node AS b ON a.parent_id = b.id", nx_no_args, NULL));
     cr_expect_eq(nx_rows_at(c.raw, 0, 0).i64, LENGTH - 1);
     nxt_seen(f, &c);
 }
@@ -61,8 +63,10 @@ CASE(references, circle_of_rows_in_one_table)
     int64_t of_a = a->id, of_b = b->id;
     nx_session_free(s);
 
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_and(nx_eq(Node_.id, of_a), nx_eq(Node_.parent, of_b))), NULL)), 1);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_and(nx_eq(Node_.id, of_b), nx_eq(Node_.parent, of_a))), NULL)), 1);
+    cr_expect_eq(
+        COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_and(nx_eq(Node_.id, of_a), nx_eq(Node_.parent, of_b))), NULL)), 1);
+    cr_expect_eq(
+        COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_and(nx_eq(Node_.id, of_b), nx_eq(Node_.parent, of_a))), NULL)), 1);
 }
 
 CASE(references, circle_of_tables_is_broken_at_the_optional_side)
@@ -225,7 +229,8 @@ CASE(references, inserts_updates_and_deletes_in_one_flush)
     stays->name = nx_str("stayed");
     CHECK(nx_session_delete(s, goes));
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "stayed")), NULL)), 2);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "stayed")), NULL)),
+                 2);
     cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Author), NULL)), 1);
 }
 
@@ -235,7 +240,8 @@ CASE(references, paths_join_as_needed)
     nxt_post(f, "one", 1, a);
     nxt_post(f, "two", 2, b);
     nxt_post(f, "three", 3, NULL);
-    nx_query *q = nx_filter(nx_select(f->db, Post), nx_or(nx_eq(nx_via(Post_.author, Author_.name), "Ada"), nx_gt(Post_.score, 2)));
+    nx_query *q =
+        nx_filter(nx_select(f->db, Post), nx_or(nx_eq(nx_via(Post_.author, Author_.name), "Ada"), nx_gt(Post_.score, 2)));
     cr_expect_eq(COUNT(f, nx_count(q, NULL)), 2, "a row without the reference is not lost under OR");
     q = nx_order_by(nx_select(f->db, Post), nx_desc(nx_via(Post_.author, Author_.name)));
     cr_expect_eq(COUNT(f, nx_fetch_all(q, NULL)), 3, "an order by a reference loses no row");
@@ -254,7 +260,9 @@ CASE(references, path_over_two_hops)
     nx_set_ref(c->parent, b);
     nx_set_ref(b->parent, a);
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_eq(nx_via(Node_.parent, Node_.parent, Node_.name), "a")), NULL)), 1);
+    cr_expect_eq(
+        COUNT(f, nx_count(nx_filter(nx_select(f->db, Node), nx_eq(nx_via(Node_.parent, Node_.parent, Node_.name), "a")), NULL)),
+        1);
     cr_expect_eq(COUNT(f, nx_count(nx_where(nx_select(f->db, Node), "parent.parent.name = ?", nx_args("a")), NULL)), 1);
 }
 
@@ -268,7 +276,8 @@ CASE(references, stored_row_gets_a_new_parent)
     a->name = nx_str("new");
     nx_set_ref(p->author, a);
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)),
+                 1);
 }
 
 CASE(references, stored_row_changes_to_a_new_parent)
@@ -280,5 +289,6 @@ CASE(references, stored_row_changes_to_a_new_parent)
     a->name = nx_str("new");
     nx_set_ref(p->author, a);
     nxt_end(f, s);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)), 1);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(nx_via(Post_.author, Author_.name), "new")), NULL)),
+                 1);
 }

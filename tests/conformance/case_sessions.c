@@ -74,7 +74,9 @@ CASE(sessions, commit_goes_on)
     new_post(s, "lost");
     nx_session_free(s);
     cr_expect_eq(count_posts(f), 1);
-    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_and(nx_eq(Post_.id, id), nx_eq(Post_.title, "changed"))), NULL)), 1);
+    cr_expect_eq(
+        COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_and(nx_eq(Post_.id, id), nx_eq(Post_.title, "changed"))), NULL)),
+        1);
 }
 
 CASE(sessions, rolled_back_new_row_is_new_again)
@@ -130,6 +132,22 @@ CASE(sessions, rolled_back_deletion_brings_the_row_back)
     OK(f, nx_rollback(s, NULL));
     cr_expect_eq(ONE(f, Post, nx_filter(nx_select(s, Post), nx_eq(Post_.id, stored->id)))->id, stored->id);
     nxt_end(f, s);
+    cr_expect_eq(count_posts(f), 1);
+}
+
+/* The row was made and committed by this very session: it is stored, not new, when its deletion is undone. */
+CASE(sessions, rolled_back_deletion_of_a_row_committed_before)
+{
+    nx_session *s = nxt_session(f, NULL);
+    Post *p = new_post(s, "committed");
+    OK(f, nx_commit(s, NULL));
+    int64_t id = p->id;
+    CHECK(nx_session_delete(s, p));
+    OK(f, nx_flush(s, NULL));
+    OK(f, nx_rollback(s, NULL));
+    cr_expect_eq(COUNT(f, nx_count(nx_select(s, Post), NULL)), 1, "it is not inserted again");
+    nxt_end(f, s);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_eq(Post_.id, id)), NULL)), 1);
     cr_expect_eq(count_posts(f), 1);
 }
 
@@ -293,7 +311,7 @@ CASE(sessions, read_only_refuses_writes)
 
 CASE(sessions, isolation_options_work)
 {
-    nx_session_options options[] = { { .serializable = true }, { .immediate = true }, { .serializable = true, .immediate = true } };
+    nx_session_options options[] = {{.serializable = true}, {.immediate = true}, {.serializable = true, .immediate = true}};
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         nx_session *s = nxt_session(f, &options[i]);
         int64_t before = COUNT(f, nx_count(nx_select(s, Post), NULL));

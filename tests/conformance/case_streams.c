@@ -26,7 +26,7 @@ static int64_t drain(nxt_fixture *f, nx_op op, int *ret_batches, nx_status expec
 CASE(streams, all_rows_in_order)
 {
     nxt_posts(f, 5000);
-    nx_op op = nx_stream(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.score)), &(nx_stream_options){ .batch_rows = 100 }, NULL);
+    nx_op op = nx_stream(nx_order_by(nx_select(f->db, Post), nx_asc(Post_.score)), &(nx_stream_options){.batch_rows = 100}, NULL);
     int64_t next = 0;
     int batches = 0;
     for (bool more = true; more; batches++) {
@@ -53,7 +53,9 @@ CASE(streams, a_limit_holds)
 {
     int batches;
     nxt_posts(f, 500);
-    cr_expect_eq(drain(f, nx_stream(nx_limit(nx_select(f->db, Post), 123), &(nx_stream_options){ .batch_rows = 50 }, NULL), &batches, NX_OK), 123);
+    cr_expect_eq(
+        drain(f, nx_stream(nx_limit(nx_select(f->db, Post), 123), &(nx_stream_options){.batch_rows = 50}, NULL), &batches, NX_OK),
+        123);
 }
 
 CASE(streams, credit_pauses_the_source_and_nobody_else)
@@ -111,7 +113,8 @@ CASE(streams, two_at_once)
     int batches;
     nxt_posts(f, 3000);
     nx_op a = nx_stream(nx_select(f->db, Post), &(nx_stream_options){ .batch_rows = 100 }, NULL);
-    nx_op b = nx_stream(nx_filter(nx_select(f->db, Post), nx_lt(Post_.score, 1000)), &(nx_stream_options){ .batch_rows = 70 }, NULL);
+    nx_op b =
+        nx_stream(nx_filter(nx_select(f->db, Post), nx_lt(Post_.score, 1000)), &(nx_stream_options){.batch_rows = 70}, NULL);
     cr_expect_eq(drain(f, b, &batches, NX_OK), 1000);
     cr_expect_eq(drain(f, a, &batches, NX_OK), 3000);
 }

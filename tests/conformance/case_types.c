@@ -181,14 +181,25 @@ CASE(types, integers_at_their_limits)
 
 CASE(types, doubles_bit_for_bit)
 {
-    const double values[] = { 0.0, -0.0, DBL_MIN, DBL_MAX, -DBL_MAX, DBL_EPSILON, 4.9406564584124654e-324, 1e15, 9007199254740993.0, (double)INFINITY, -(double)INFINITY };
+    const double values[] = {0.0,
+                             -0.0,
+                             DBL_MIN,
+                             DBL_MAX,
+                             -DBL_MAX,
+                             DBL_EPSILON,
+                             4.9406564584124654e-324,
+                             1e15,
+                             9007199254740993.0,
+                             (double)INFINITY,
+                             -(double)INFINITY};
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         Every *e = make(f);
         e->f64 = values[i];
         Every *r = store(f, e);
         /* SQLite keeps no sign of zero. */
-        bool same = memcmp(&r->f64, &values[i], sizeof(double)) == 0 || (fpclassify(values[i]) == FP_ZERO && fpclassify(r->f64) == FP_ZERO);
+        bool same = memcmp(&r->f64, &values[i], sizeof(double)) == 0 ||
+                    (fpclassify(values[i]) == FP_ZERO && fpclassify(r->f64) == FP_ZERO);
         cr_expect(same, "%g came back as %g", values[i], r->f64);
     }
 }
@@ -245,7 +256,8 @@ CASE(types, texts_of_all_planes)
 CASE(types, dates_and_times_at_their_limits)
 {
     static const int32_t days[] = { 0, -1, 1, 59, 60, -25509, -719162, 2932896, 11016, 11017 };
-    static const int64_t instants[] = { 0, -1, 1, INT64_C(-62135596800000000), INT64_C(253402300799999999), INT64_C(951782400000000) };
+    static const int64_t instants[] = {
+        0, -1, 1, INT64_C(-62135596800000000), INT64_C(253402300799999999), INT64_C(951782400000000)};
 
     for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
         Every *e = make(f);
@@ -282,13 +294,15 @@ CASE(types, infinities_of_time)
 
 CASE(types, decimals_keep_their_digits)
 {
-    static const char *const values[] = { "0", "-0.01", "123456789012345678901234567890.123456789", "1.10", "99999999999999999999" };
+    static const char *const values[] = {"0", "-0.01", "123456789012345678901234567890.123456789", "1.10",
+                                         "99999999999999999999"};
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         Every *e = make(f);
         e->decimal = nx_dec(values[i]);
         Every *r = store(f, e);
-        cr_expect(nxt_text_is((nx_text){ r->decimal.data, r->decimal.size }, values[i]), "%s came back as %s", values[i], r->decimal.data);
+        cr_expect(nxt_text_is((nx_text){r->decimal.data, r->decimal.size}, values[i]), "%s came back as %s", values[i],
+                  r->decimal.data);
     }
 }
 

@@ -160,7 +160,8 @@ CASE(writes, checks_run_before_anything_is_sent)
     MENTIONS(FAILS(f, nx_save(f->db, c, NULL), NX_EVALUE), "even");
     c->even = nx_some(i32, 4);
     c->price = nx_some(decimal, nx_dec("12.345"));
-    cr_expect_neq(nx_await(f->loop, nx_save(f->db, c, NULL)).status, NX_OK, "three digits after the point do not fit a scale of 2");
+    cr_expect_neq(nx_await(f->loop, nx_save(f->db, c, NULL)).status, NX_OK,
+                  "three digits after the point do not fit a scale of 2");
     c->price = nx_some(decimal, nx_dec("12345.67"));
     cr_expect_neq(nx_await(f->loop, nx_save(f->db, c, NULL)).status, NX_OK, "seven digits do not fit a precision of 6");
     c->price = nx_some(decimal, nx_dec("0.00"));
@@ -195,7 +196,9 @@ CASE(writes, constraints_are_told_apart)
     Author *a = nx_make(f->db, Author);
     a->name = nx_str("taken");
     const nx_error *error = FAILS(f, nx_save(f->db, a, NULL), NX_EUNIQUE);
-    cr_expect(strstr(error->message, "name") != NULL || strcmp(error->column, "name") == 0 || strstr(error->constraint, "name") != NULL, "%s", error->message);
+    cr_expect(strstr(error->message, "name") != NULL || strcmp(error->column, "name") == 0 ||
+                  strstr(error->constraint, "name") != NULL,
+              "%s", error->message);
     cr_expect_eq(a->id, 0, "a row that was refused has no key");
     a->name = nx_str("free");
     OK(f, nx_save(f->db, a, NULL));

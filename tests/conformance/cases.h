@@ -116,6 +116,7 @@
     X(nested, outer_rollback_undoes_an_ended_inner_one) \
     X(nested, two_levels) \
     X(nested, join_shares_the_fate) \
+    X(nested, deletion_inside_of_a_row_made_outside) \
     X(nested, outer_is_not_usable_meanwhile) \
     X(nested, shares_the_identity_map)
 #define NXT_DATABASES_CASES(X) \
@@ -207,6 +208,7 @@
     X(sessions, rolled_back_change_is_read_again) \
     X(sessions, rolled_back_row_is_refreshed_on_request) \
     X(sessions, rolled_back_deletion_brings_the_row_back) \
+    X(sessions, rolled_back_deletion_of_a_row_committed_before) \
     X(sessions, deletion) \
     X(sessions, failed_flush_names_the_row_and_loses_nothing) \
     X(sessions, failed_end_says_rolled_back) \

@@ -90,10 +90,12 @@ static void sweep(const nxt_provider *provider, scenario run)
             nxi_memory_fail(k, persistent == 1);
             nx_status status = run(&f);
             calm();
-            cr_assert(status == NX_OK || status == NX_ENOMEM, "request %d%s: %s", (int)k, persistent == 1 ? " and later" : "", nx_status_name(status));
+            cr_assert(status == NX_OK || status == NX_ENOMEM, "request %d%s: %s", (int)k, persistent == 1 ? " and later" : "",
+                      nx_status_name(status));
             failed += status == NX_ENOMEM;
             nx_completion c = nx_await(f.loop, nx_count(nx_select(f.db, Post), NULL));
-            cr_assert_eq(c.status, NX_OK, "after request %d: %s, %s", (int)k, nx_status_name(c.status), c.error == NULL ? "" : c.error->message);
+            cr_assert_eq(c.status, NX_OK, "after request %d: %s, %s", (int)k, nx_status_name(c.status),
+                         c.error == NULL ? "" : c.error->message);
             cr_assert_eq(nx_in_flight(f.loop), 0U);
             if (requests_of_run < k) {
                 cr_assert_eq(status, NX_OK);
@@ -154,7 +156,8 @@ SWEEP(flush_and_commit)
     nx_session_free(s);
     calm();
     int64_t stored = COUNT(f, nx_count(nx_select(f->db, Slot), NULL));
-    cr_assert_eq(stored, status == NX_OK ? 5 : 0, "%d rows after %s, outcome %d", (int)stored, nx_status_name(status), (int)outcome);
+    cr_assert_eq(stored, status == NX_OK ? 5 : 0, "%d rows after %s, outcome %d", (int)stored, nx_status_name(status),
+                 (int)outcome);
     if (status == NX_OK)
         cr_assert_eq(outcome, NX_OUTCOME_COMMITTED);
     return status;
@@ -212,7 +215,8 @@ SWEEP(fetch_in_a_session)
 
 SWEEP(query_with_everything)
 {
-    nx_query *q = nx_where(nx_select(f->db, Post), "title like ? and (author.name = ? or score in (?, 1, 2))", nx_args("a%", "x", 3));
+    nx_query *q =
+        nx_where(nx_select(f->db, Post), "title like ? and (author.name = ? or score in (?, 1, 2))", nx_args("a%", "x", 3));
     q = nx_filter(q, nx_or(nx_in(Post_.score, 1, 2, 3), nx_is_null(nx_via(Post_.author, Author_.name))));
     q = nx_limit(nx_order_by(q, nx_desc(Post_.score), nx_asc(Post_.title)), 5);
     return done(f->loop, nx_fetch_all(q, NULL));
@@ -282,7 +286,8 @@ SWEEP(single_rows)
 
 SWEEP(raw)
 {
-    nx_status status = done(f->loop, nx_select_raw(f->db, "SELECT id, title, ? FROM post", nx_args("a value that is copied"), NULL));
+    nx_status status =
+        done(f->loop, nx_select_raw(f->db, "SELECT id, title, ? FROM post", nx_args("a value that is copied"), NULL));
     if (status == NX_OK)
         status = done(f->loop, nx_execute(f->db, "UPDATE post SET draft = ? WHERE id < ?", nx_args(false, 3), NULL));
     return status;

@@ -97,14 +97,17 @@ static void compare_posts(const state *expected, sqlite3 *reader)
 {
     int rows = 0, items = 0;
     sqlite3_stmt *statement = NULL;
-    cr_assert_eq(sqlite3_prepare_v2(reader, "SELECT id, title, score, draft, author_id FROM post", -1, &statement, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_prepare_v2(reader, "SELECT id, title, score, draft, author_id FROM post", -1, &statement, NULL),
+                 SQLITE_OK);
     for (; sqlite3_step(statement) == SQLITE_ROW; rows++) {
         int i = post_of(expected, sqlite3_column_int64(statement, 0));
         cr_assert_neq(i, NONE, "a post is stored that should not be: %s", (const char *)sqlite3_column_text(statement, 1));
         const post_item *p = &expected->post[i];
         int32_t score = sqlite3_column_type(statement, 2) == SQLITE_NULL ? NONE : sqlite3_column_int(statement, 2);
-        int author = sqlite3_column_type(statement, 4) == SQLITE_NULL ? NONE : author_of(expected, sqlite3_column_int64(statement, 4));
-        cr_assert_eq(number_of(sqlite3_column_text(statement, 1)), p->title, "post %d is titled %s, not %d", i, (const char *)sqlite3_column_text(statement, 1), p->title);
+        int author =
+            sqlite3_column_type(statement, 4) == SQLITE_NULL ? NONE : author_of(expected, sqlite3_column_int64(statement, 4));
+        cr_assert_eq(number_of(sqlite3_column_text(statement, 1)), p->title, "post %d is titled %s, not %d", i,
+                     (const char *)sqlite3_column_text(statement, 1), p->title);
         cr_assert_eq(score, p->score, "post %d has score %d, not %d", i, score, p->score);
         cr_assert_eq(sqlite3_column_int(statement, 3) != 0, p->draft, "draft of post %d", i);
         cr_assert_eq(author, p->author, "post %d is by %d, not %d", i, author, p->author);
@@ -441,7 +444,7 @@ static void load_many(model *m)
     int rows = (int)roll(m, 20);
     if (m->writing || m->post_count + rows >= ITEMS_MAX)
         return;
-    nx_bulk *bulk = nx_bulk_begin(m->f.db, &Post_entity, &(nx_bulk_options){ .assign_keys = true, .batch_rows = 1 + roll(m, 10) });
+    nx_bulk *bulk = nx_bulk_begin(m->f.db, &Post_entity, &(nx_bulk_options){.assign_keys = true, .batch_rows = 1 + roll(m, 10)});
     cr_assert_not_null(bulk);
     static Post posts[32];
     for (int k = 0; k < rows;) {
@@ -456,7 +459,8 @@ static void load_many(model *m)
     cr_assert_eq(COUNT(&m->f, nx_bulk_end(bulk, NULL)), rows);
     nx_bulk_free(bulk);
     for (int k = 0; k < rows; k++, m->post_count++) {
-        m->committed.post[m->post_count] = (post_item){ .present = true, .id = posts[k].id, .title = m->names++, .score = k, .author = NONE };
+        m->committed.post[m->post_count] =
+            (post_item){.present = true, .id = posts[k].id, .title = m->names++, .score = k, .author = NONE};
         m->now.post[m->post_count] = m->committed.post[m->post_count];
     }
     compare(m);
@@ -483,7 +487,8 @@ static void step(model *m)
         m->outer = m->s = nxt_session(&m->f, NULL);
         return;
     }
-    static void (*const work[])(model *) = { new_author, new_post, new_post, change, change, change, change, delete_post, delete_author, count, nest, read_all };
+    static void (*const work[])(model *) = {new_author, new_post,    new_post,      change, change, change,
+                                            change,     delete_post, delete_author, count,  nest,   read_all};
     uint32_t what = roll(m, 40);
     if (what < 30)
         work[what % 12](m);
@@ -535,7 +540,8 @@ Test(model, random_work, .timeout = SECONDS_LONG + 120)
         step(m);
     forget(m);
     compare(m);
-    fprintf(stderr, "%" PRIu64 " steps, %" PRIu64 " commits, %" PRIu64 " rollbacks, %" PRIu64 " refused flushes\n", m->steps, m->commits, m->rollbacks, m->failures);
+    fprintf(stderr, "%" PRIu64 " steps, %" PRIu64 " commits, %" PRIu64 " rollbacks, %" PRIu64 " refused flushes\n", m->steps,
+            m->commits, m->rollbacks, m->failures);
     cr_expect_gt(m->commits, 100U, "too little happened to prove anything");
     cr_expect_gt(m->failures, 0U);
     nxt_close(&m->f);

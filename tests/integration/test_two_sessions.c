@@ -113,7 +113,8 @@ SESSIONS(one_failing_session_does_not_touch_its_neighbours)
             cr_expect_eq(c.status, NX_EUNIQUE, "session %d: %s", i, nx_status_name(c.status));
             cr_expect_eq(nx_session_outcome(s[i]), NX_OUTCOME_ROLLED_BACK);
         } else {
-            cr_expect_eq(c.status, NX_OK, "session %d: %s, %s", i, nx_status_name(c.status), c.error == NULL ? "" : c.error->message);
+            cr_expect_eq(c.status, NX_OK, "session %d: %s, %s", i, nx_status_name(c.status),
+                         c.error == NULL ? "" : c.error->message);
             committed++;
         }
         nx_session_free(s[i]);
@@ -125,8 +126,12 @@ SESSIONS(one_failing_session_does_not_touch_its_neighbours)
 SESSIONS(deferred_constraint_of_one_session)
 {
     OK(f, nx_execute(f->db, "DROP TABLE goods", nx_no_args, NULL));
-    OK(f, nx_execute(f->db, "CREATE TABLE goods (id INTEGER PRIMARY KEY, cascading_id INTEGER REFERENCES owner (id) DEFERRABLE INITIALLY DEFERRED,"
-                            " clearing_id INTEGER, refusing_id INTEGER)", nx_no_args, NULL));
+    OK(f,
+       nx_execute(
+           f->db,
+           "CREATE TABLE goods (id INTEGER PRIMARY KEY, cascading_id INTEGER REFERENCES owner (id) DEFERRABLE INITIALLY DEFERRED,"
+           " clearing_id INTEGER, refusing_id INTEGER)",
+           nx_no_args, NULL));
     nx_session *s[3];
     nx_op op[3];
     for (int i = 0; i < 3; i++) {
@@ -152,7 +157,8 @@ SESSIONS(commit_that_fails_on_one_of_two_databases)
     for (int deferred = 0; deferred < 2; deferred++) {
         static const nx_entity *const first[] = { &Tag_entity, NULL }, *const second[] = { &Bare_entity, NULL };
         nx_db *db[2] = { nxt_database(f, 1 + deferred, first), nxt_database(f, 3, second) };
-        OK(f, nx_execute(db[deferred], "CREATE TABLE IF NOT EXISTS c (p INTEGER REFERENCES d (id) DEFERRABLE INITIALLY DEFERRED)", nx_no_args, NULL));
+        OK(f, nx_execute(db[deferred], "CREATE TABLE IF NOT EXISTS c (p INTEGER REFERENCES d (id) DEFERRABLE INITIALLY DEFERRED)",
+                         nx_no_args, NULL));
         OK(f, nx_execute(db[deferred], "CREATE TABLE IF NOT EXISTS d (id INTEGER PRIMARY KEY)", nx_no_args, NULL));
         nx_session *s = nxt_session(f, NULL);
         OK(f, nx_session_execute(s, db[0], "INSERT INTO tag (name) VALUES ('x')", nx_no_args, NULL));
@@ -282,7 +288,8 @@ SESSIONS(foreign_lock_is_waited_for)
     cr_assert_geq(child, 0);
     if (child == 0) {
         sqlite3 *handle = NULL;
-        if (sqlite3_open(f->path[0], &handle) != SQLITE_OK || sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        if (sqlite3_open(f->path[0], &handle) != SQLITE_OK ||
+            sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
             _exit(1);
         if (write(ready[1], "x", 1) != 1)
             _exit(2);
@@ -361,7 +368,8 @@ SESSIONS(run_in_session_retries_a_busy_database)
     cr_assert_geq(child, 0);
     if (child == 0) {
         sqlite3 *handle = NULL;
-        if (sqlite3_open(f->path[0], &handle) != SQLITE_OK || sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK || write(ready[1], "x", 1) != 1)
+        if (sqlite3_open(f->path[0], &handle) != SQLITE_OK ||
+            sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK || write(ready[1], "x", 1) != 1)
             _exit(1);
         pause_ms(300);
         _exit(sqlite3_exec(handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? 0 : 2);
@@ -369,7 +377,8 @@ SESSIONS(run_in_session_retries_a_busy_database)
     char byte;
     cr_assert_eq(read(ready[0], &byte, 1), 1);
     nx_error error = { 0 };
-    nx_status done = nx_run_in_session(f->loop, &(nx_session_options){ .retry = 50, .deadline_ms = 60000 }, insert_one, &calls, &error);
+    nx_status done =
+        nx_run_in_session(f->loop, &(nx_session_options){.retry = 50, .deadline_ms = 60000}, insert_one, &calls, &error);
     cr_expect_eq(done, NX_OK, "%s: %s", nx_status_name(done), error.message);
     cr_expect_geq(calls, 1);
     waitpid(child, NULL, 0);

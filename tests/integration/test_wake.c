@@ -46,7 +46,9 @@ Test(wake, ends_wait_many, .timeout = 20)
     nx_loop *loop = open_loop();
     nx_db *db = nx_db_new(loop, nxt_entities);
     cr_assert_eq(nx_await(loop, nx_bind(db, "sqlite", &(nx_bind_options){ .path = ":memory:" }, NULL)).status, NX_OK);
-    nx_op op = nx_select_raw(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n", nx_no_args, NULL);
+    nx_op op = nx_select_raw(
+        db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n",
+        nx_no_args, NULL);
     pthread_t thread;
     size_t ready = 9;
     cr_assert_eq(pthread_create(&thread, NULL, wake_later, loop), 0);

@@ -39,7 +39,7 @@ nxi_memory *nxi_port_memory(nxi_port *port)
 
 bool nxi_port_is_stopping(nxi_port *port)
 {
-    return port->stopping;
+    return __atomic_load_n(&port->stopping, __ATOMIC_ACQUIRE); /* tests set it from another thread */
 }
 
 void nxi_port_wait(nxi_port *port, int64_t until_ns)

@@ -28,7 +28,8 @@ void kit_prepare(kit *k)
     cr_assert_not_null(mkdtemp(k->directory));
     (void)snprintf(k->path, sizeof(k->path), "%s/test.db", k->directory);
     k->options.path = k->path;
-    cr_assert_eq(nxi_tables_build(&k->arena, nxi_driver_sqlite.dialect, entities, NXI_COUNT(entities), &k->tables, &error), NX_OK, "%s", error.message);
+    cr_assert_eq(nxi_tables_build(&k->arena, nxi_driver_sqlite.dialect, entities, NXI_COUNT(entities), &k->tables, &error), NX_OK,
+                 "%s", error.message);
 }
 
 void kit_discard(kit *k)
@@ -114,7 +115,8 @@ const nxi_statement *kit_insert(kit *k, const nx_entity *entity, const nxi_confl
     for (size_t i = 0; i < table->column_count; i++)
         if (&table->columns[i] != table->auto_key)
             columns[count++] = &table->columns[i];
-    cr_assert_eq(nxi_statement_insert(table, columns, count, conflict, nxi_driver_sqlite.dialect, &k->statements, &statement), NX_OK);
+    cr_assert_eq(nxi_statement_insert(table, columns, count, conflict, nxi_driver_sqlite.dialect, &k->statements, &statement),
+                 NX_OK);
     return statement;
 }
 
@@ -124,7 +126,8 @@ const nxi_statement *kit_update(kit *k, const nx_entity *entity, const char *col
     const nxi_column *columns[] = { kit_column(table, column) };
     const nxi_statement *statement;
 
-    cr_assert_eq(nxi_statement_update(table, columns, 1, NULL, 0, false, nxi_driver_sqlite.dialect, &k->statements, &statement), NX_OK);
+    cr_assert_eq(nxi_statement_update(table, columns, 1, NULL, 0, false, nxi_driver_sqlite.dialect, &k->statements, &statement),
+                 NX_OK);
     return statement;
 }
 
@@ -132,7 +135,8 @@ const nxi_statement *kit_delete(kit *k, const nx_entity *entity)
 {
     const nxi_statement *statement;
 
-    cr_assert_eq(nxi_statement_delete(kit_table(k, entity), NULL, 0, false, nxi_driver_sqlite.dialect, &k->statements, &statement), NX_OK);
+    cr_assert_eq(
+        nxi_statement_delete(kit_table(k, entity), NULL, 0, false, nxi_driver_sqlite.dialect, &k->statements, &statement), NX_OK);
     return statement;
 }
 
@@ -150,7 +154,9 @@ const nxi_statement *kit_by_key(kit *k, const nx_entity *entity)
     const nxi_table *table = kit_table(k, entity);
     const nxi_statement *statement;
 
-    cr_assert_eq(nxi_statement_by_key(table, all_columns(k, table), table->column_count, nxi_driver_sqlite.dialect, &k->statements, &statement), NX_OK);
+    cr_assert_eq(nxi_statement_by_key(table, all_columns(k, table), table->column_count, nxi_driver_sqlite.dialect,
+                                      &k->statements, &statement),
+                 NX_OK);
     return statement;
 }
 
@@ -166,8 +172,12 @@ const nxi_statement *kit_select(kit *k, const nx_entity *entity, const char *tai
         nxi_quote(nxi_driver_sqlite.dialect, table->columns[i].name, &sql);
     }
     nxi_buf_printf(&sql, " FROM %s %s", table->name, tail);
-    *statement = (nxi_statement){ .id = id, .sql = nxi_arena_text(&k->arena, sql.data, sql.size), .sql_size = sql.size, .table = table,
-                                  .results = all_columns(k, table), .result_count = table->column_count };
+    *statement = (nxi_statement){.id = id,
+                                 .sql = nxi_arena_text(&k->arena, sql.data, sql.size),
+                                 .sql_size = sql.size,
+                                 .table = table,
+                                 .results = all_columns(k, table),
+                                 .result_count = table->column_count};
     nxi_buf_fini(&sql);
     return statement;
 }
@@ -275,7 +285,7 @@ void kit_serve_until(kit *k, size_t worker, const nxi_request *request)
         int64_t wake_ns = nxi_driver_sqlite.executor->wake_at(k->states[worker]), now = nxi_clock_ns();
         cr_assert_neq(wake_ns, INT64_MAX, "nothing would ever wake the worker");
         if (wake_ns > now)
-            nanosleep(&(struct timespec){ .tv_sec = (wake_ns - now) / 1000000000, .tv_nsec = (wake_ns - now) % 1000000000 }, NULL);
+            nanosleep(&(struct timespec){.tv_sec = (wake_ns - now) / 1000000000, .tv_nsec = (wake_ns - now) % 1000000000}, NULL);
         nxi_driver_sqlite.executor->serve(k->states[worker], NULL);
     }
 }

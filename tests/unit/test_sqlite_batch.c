@@ -86,7 +86,8 @@ Test(sqlite_batch, it_goes_on_behind_the_greatest_key)
     kit_do(&k, "INSERT INTO thing (id, number, ratio, title) VALUES (7000, -1, 0, 'x')");
     rows = make_things(&k, 200);
     for (int i = 0; i < 200; i++)
-        rows[i]->number += 1000, rows[i]->title = nx_str(nxi_arena_str(&k.arena, (char[]){ 'u', (char)('a' + i % 26), (char)('a' + i / 26), '\0' }));
+        rows[i]->number += 1000,
+            rows[i]->title = nx_str(nxi_arena_str(&k.arena, (char[]){'u', (char)('a' + i % 26), (char)('a' + i / 26), '\0'}));
     cr_assert_eq(kit_run(&k, 0, write_things(&k, rows, 200)), NX_OK);
     for (int i = 0; i < 200; i++)
         cr_assert_eq(rows[i]->id, 7001 + i);
@@ -141,7 +142,8 @@ Test(sqlite_batch, keys_are_right_whatever_the_schema_does)
 {
     static const char *const twists[] = {
         /* another row for some of the rows */
-        "CREATE TRIGGER t AFTER INSERT ON thing WHEN new.number = 150 BEGIN INSERT INTO thing (number, ratio, title) VALUES (-1, 0, 'by trigger'); DELETE FROM thing WHERE number = -1; END",
+        "CREATE TRIGGER t AFTER INSERT ON thing WHEN new.number = 150 BEGIN INSERT INTO thing (number, ratio, title) VALUES (-1, "
+        "0, 'by trigger'); DELETE FROM thing WHERE number = -1; END",
         "CREATE TRIGGER t BEFORE INSERT ON thing WHEN new.number % 10 = 3 BEGIN INSERT INTO owner (name) VALUES ('x'); END",
         /* rows left out */
         "CREATE TRIGGER t BEFORE INSERT ON thing WHEN new.number = 100 BEGIN SELECT RAISE(IGNORE); END",
@@ -183,7 +185,9 @@ Test(sqlite_batch, tables_of_other_makes)
 
         kit_open(&k, NULL, true);
         kit_do(&k, "DROP TABLE thing");
-        (void)snprintf(sql, sizeof(sql), "CREATE TABLE thing (%s, number, ratio, title TEXT UNIQUE ON CONFLICT IGNORE, note, flag, owner_id)", tables[i]);
+        (void)snprintf(sql, sizeof(sql),
+                       "CREATE TABLE thing (%s, number, ratio, title TEXT UNIQUE ON CONFLICT IGNORE, note, flag, owner_id)",
+                       tables[i]);
         kit_do(&k, sql);
         kit_do(&k, "INSERT INTO thing (id, number, ratio, title) VALUES (900, 0, 0, 'gone')");
         kit_do(&k, "DELETE FROM thing");

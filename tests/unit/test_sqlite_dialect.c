@@ -77,7 +77,8 @@ Test(sqlite_dialect, identifiers_are_checked)
 
 static const char *type_text(bench *b, nx_type type, const nx_field *field, nxi_form form)
 {
-    nxi_column column = { .name = "c", .field = field, .type = type, .form = form, .max_len = field == NULL ? 0 : (uint32_t)field->max_len };
+    nxi_column column = {
+        .name = "c", .field = field, .type = type, .form = form, .max_len = field == NULL ? 0 : (uint32_t)field->max_len};
 
     nxi_buf_clear(&b->sql);
     dialect()->column_type(&column, &b->sql);
@@ -91,7 +92,8 @@ static const char *stored_as(bench *b, nx_type type, const char *literal)
     sqlite3_stmt *stmt;
     char sql[256];
 
-    (void)snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS t; CREATE TABLE t (c %s); INSERT INTO t VALUES (%s)", type_text(b, type, NULL, NXI_FORM_PLAIN), literal);
+    (void)snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS t; CREATE TABLE t (c %s); INSERT INTO t VALUES (%s)",
+                   type_text(b, type, NULL, NXI_FORM_PLAIN), literal);
     cr_assert_eq(sqlite3_exec(b->db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(b->db));
     cr_assert_eq(sqlite3_prepare_v2(b->db, "SELECT typeof(c) FROM t", -1, &stmt, NULL), SQLITE_OK);
     cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
@@ -102,8 +104,9 @@ static const char *stored_as(bench *b, nx_type type, const char *literal)
 
 Test(sqlite_dialect, texts_that_look_like_numbers_stay_texts)
 {
-    static const nx_type texts[] = { NX_TYPE_text, NX_TYPE_longtext, NX_TYPE_decimal, NX_TYPE_json, NX_TYPE_date, NX_TYPE_time, NX_TYPE_timestamp,
-                                     NX_TYPE_timestamptz, NX_TYPE_uuid, NX_TYPE_ulid, NX_TYPE_enumeration, NX_TYPE_vector };
+    static const nx_type texts[] = {NX_TYPE_text, NX_TYPE_longtext, NX_TYPE_decimal,     NX_TYPE_json,
+                                    NX_TYPE_date, NX_TYPE_time,     NX_TYPE_timestamp,   NX_TYPE_timestamptz,
+                                    NX_TYPE_uuid, NX_TYPE_ulid,     NX_TYPE_enumeration, NX_TYPE_vector};
     static const nx_type integers[] = { NX_TYPE_boolean, NX_TYPE_i16, NX_TYPE_i32, NX_TYPE_i64, NX_TYPE_u32, NX_TYPE_interval };
     bench b;
 
@@ -125,7 +128,8 @@ Test(sqlite_dialect, type_options)
 
     bench_open(&b);
     cr_assert_str_eq(type_text(&b, NX_TYPE_text, &(nx_field){ .max_len = 20 }, NXI_FORM_PLAIN), "VARCHAR(20)");
-    cr_assert_str_eq(type_text(&b, NX_TYPE_decimal, &(nx_field){ .precision = 10, .scale = 2 }, NXI_FORM_PLAIN), "DECIMAL_TEXT(10, 2)");
+    cr_assert_str_eq(type_text(&b, NX_TYPE_decimal, &(nx_field){.precision = 10, .scale = 2}, NXI_FORM_PLAIN),
+                     "DECIMAL_TEXT(10, 2)");
     cr_assert_str_eq(type_text(&b, NX_TYPE_vector, &(nx_field){ .dimensions = 3 }, NXI_FORM_PLAIN), "VECTOR_TEXT(3)");
     cr_assert_str_eq(type_text(&b, NX_TYPE_i64, &(nx_field){ .sql_type = "NUMERIC" }, NXI_FORM_PLAIN), "NUMERIC");
     cr_assert_str_eq(type_text(&b, NX_TYPE_i64, NULL, NXI_FORM_REFERENCE), "INTEGER");
@@ -164,9 +168,11 @@ static int count_in(bench *b, nx_type type, const nx_value *values, size_t count
 
     cr_assert_not_null(bound);
     nxi_buf_clear(&b->sql);
-    nxi_buf_puts(&b->sql, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19) SELECT count(*) FROM n WHERE ");
+    nxi_buf_puts(&b->sql,
+                 "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19) SELECT count(*) FROM n WHERE ");
     dialect()->in_render(type, lhs, negated, parameters, &b->sql, placeholder, NULL);
-    cr_assert_eq(sqlite3_prepare_v2(b->db, nxi_buf_str(&b->sql), -1, &stmt, NULL), SQLITE_OK, "%s: %s", sqlite3_errmsg(b->db), nxi_buf_str(&b->sql));
+    cr_assert_eq(sqlite3_prepare_v2(b->db, nxi_buf_str(&b->sql), -1, &stmt, NULL), SQLITE_OK, "%s: %s", sqlite3_errmsg(b->db),
+                 nxi_buf_str(&b->sql));
     cr_assert_eq((size_t)sqlite3_bind_parameter_count(stmt), parameters);
     for (size_t i = 0; i < parameters; i++) {
         if (bound[i].type == NX_TYPE_text)
@@ -220,7 +226,19 @@ Test(sqlite_dialect, few_shapes_arise)
 /* A long list is JSON: what is inside texts must come through. */
 Test(sqlite_dialect, texts_in_long_lists_are_exact)
 {
-    static const char *const texts[] = { "", "a\"b", "back\\slash", "new\nline", "\x01\x1f\x7f", "gr\xc3\xbc\xc3\x9f" "e", "\xf0\x9f\x98\x80", "null", "1", "0.10", "'", "\\u0041" };
+    static const char *const texts[] = {"",
+                                        "a\"b",
+                                        "back\\slash",
+                                        "new\nline",
+                                        "\x01\x1f\x7f",
+                                        "gr\xc3\xbc\xc3\x9f"
+                                        "e",
+                                        "\xf0\x9f\x98\x80",
+                                        "null",
+                                        "1",
+                                        "0.10",
+                                        "'",
+                                        "\\u0041"};
     bench b;
 
     bench_open(&b);

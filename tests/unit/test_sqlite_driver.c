@@ -1,229 +1,18 @@
 /*
- * sqlite driver: opening, statements, values both ways, writing rows, reads, cursors, errors.
+ * sqlite driver: SQL texts, statements, values both ways, writing rows.
  */
 #include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/support/sqlite_kit.h"
 
 static bool contains(const char *text, const char *part)
 {
     return strstr(text, part) != NULL;
-}
-
-/* ------------------------------------------------------------------------------ options and opening */
-
-Test(sqlite_driver, options_that_make_no_sense_are_refused)
-{
-    const nxi_driver *driver = &nxi_driver_sqlite;
-    nx_bind_options wrong[] = {
-        { 0 },
-        { .path = "" },
-        { .path = "a.db", .host = "h" },
-        { .path = "a.db", .port = 1 },
-        { .path = "a.db", .pool_max = 4 },
-        { .path = "a.db", .readers = 65 },
-        { .path = "a.db", .synchronous = (nx_synchronous)7 },
-        { .path = ":memory:", .read_only = true },
-    };
-    nx_error error;
-
-    for (size_t i = 0; i < NXI_COUNT(wrong); i++)
-        cr_assert_eq(driver->check_options(&wrong[i], &error), NX_EINVAL, "%zu", i);
-    cr_assert_eq(driver->check_options(&(nx_bind_options){ .path = "a.db", .readers = 3 }, &error), NX_OK);
-    cr_assert_eq(driver->worker_count(&(nx_bind_options){ .path = "a.db", .readers = 3 }), 4);
-    cr_assert_eq(driver->worker_count(&(nx_bind_options){ .path = "a.db" }), 3);
-    cr_assert_eq(driver->worker_count(&(nx_bind_options){ .path = ":memory:", .readers = 3 }), 1);
-}
-
-Test(sqlite_driver, registry_knows_it)
-{
-    const char *known = NULL;
-
-    cr_assert_eq(nxi_driver_find("sqlite", &known), &nxi_driver_sqlite);
-    cr_assert_str_eq(known, "sqlite");
-    cr_assert_null(nxi_driver_find("oracle", &known));
-    cr_assert_null(nxi_driver_find(NULL, NULL));
-}
-
-static void open_and_close(kit *k, nx_status expected, const char *part)
-{
-    nx_error error = { 0 };
-
-    cr_assert_eq(kit_open_worker(k, 0, NXI_ROLE_WRITER, &error), expected, "%s", error.message);
-    if (expected != NX_OK) {
-        cr_assert_eq(error.status, expected);
-        cr_assert(contains(error.message, k->options.path), "%s", error.message);
-        cr_assert(contains(error.message, part), "%s", error.message);
-    }
-    nxi_driver_sqlite.executor->close(k->states[0]);
-    nxi_release(k->memory, k->states[0]);
-}
-
-static void put_file(const char *path, const char *text, size_t size)
-{
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
-
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, text, size), (ssize_t)size);
-    close(fd);
-}
-
-Test(sqlite_driver, open_failures_name_path_and_reason)
-{
-    kit k;
-    char text[4096];
-    struct stat info;
-
-    kit_prepare(&k);
-    k.options.path = "/nonexistent/directory/a.db";
-    open_and_close(&k, NX_EOPEN, "No such file");
-    k.options.path = k.directory;
-    open_and_close(&k, NX_EOPEN, "directory");
-    k.options.path = "/dev/null";
-    open_and_close(&k, NX_EOPEN, "regular");
-    k.options.path = k.path;
-    memset(text, 'x', sizeof(text));
-    put_file(k.path, text, sizeof(text));
-    open_and_close(&k, NX_ECORRUPT, "not a database");
-    cr_assert_eq(unlink(k.path), 0);
-    k.options.read_only = true;
-    open_and_close(&k, NX_EOPEN, "No such file");
-    k.options.read_only = false;
-    open_and_close(&k, NX_OK, "");
-    cr_assert_eq(stat(k.path, &info), 0);
-    cr_assert_eq(info.st_mode & 0777, 0600);
-    kit_discard(&k);
-}
-
-Test(sqlite_driver, a_damaged_schema_is_found_at_open)
-{
-    kit k;
-    char byte[64];
-
-    kit_open(&k, NULL, false);
-    for (size_t i = 0; i < k.worker_count; i++) {
-        nxi_driver_sqlite.executor->close(k.states[i]);
-        nxi_release(k.memory, k.states[i]);
-    }
-    memset(byte, 0xff, sizeof(byte));
-    int fd = open(k.path, O_WRONLY);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(pwrite(fd, byte, sizeof(byte), 100), (ssize_t)sizeof(byte)); /* the first page's B-tree header */
-    close(fd);
-    open_and_close(&k, NX_ECORRUPT, "malformed");
-    kit_discard(&k);
-}
-
-Test(sqlite_driver, places_without_permission)
-{
-    kit k;
-
-    kit_prepare(&k);
-    open_and_close(&k, NX_OK, "");
-    cr_assert_eq(chmod(k.path, 0444), 0);
-    cr_assert_eq(chmod(k.directory, 0555), 0);
-    if (geteuid() == 0)
-        cr_assert_eq(chown(k.directory, 65534, 65534) | chown(k.path, 65534, 65534) | seteuid(65534), 0);
-    open_and_close(&k, NX_EREADONLY, "read-only");
-    k.options.path = nxi_arena_str(&k.arena, k.directory);
-    char *other = nxi_arena_get(&k.arena, 128, 1);
-    (void)snprintf(other, 128, "%s/other.db", k.directory);
-    k.options.path = other;
-    open_and_close(&k, NX_EOPEN, "Permission denied");
-    if (getuid() == 0)
-        cr_assert_eq(seteuid(0), 0);
-    cr_assert_eq(chmod(k.directory, 0755), 0);
-    kit_discard(&k);
-}
-
-Test(sqlite_driver, a_name_that_looks_like_a_uri_is_a_name)
-{
-    kit k;
-    char before[256];
-
-    kit_prepare(&k);
-    cr_assert_not_null(getcwd(before, sizeof(before)));
-    cr_assert_eq(chdir(k.directory), 0);
-    k.options.path = "file:x?mode=memory";
-    open_and_close(&k, NX_OK, "");
-    cr_assert_eq(access("file:x?mode=memory", F_OK), 0);
-    cr_assert_eq(unlink("file:x?mode=memory"), 0);
-    cr_assert_eq(chdir(before), 0);
-    kit_discard(&k);
-}
-
-Test(sqlite_driver, settings_are_what_they_should_be)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    cr_assert_eq(kit_number(&k, KIT_WRITER, "PRAGMA foreign_keys"), 1);
-    cr_assert_eq(kit_number(&k, KIT_WRITER, "PRAGMA synchronous"), 1);
-    cr_assert_eq(kit_number(&k, KIT_WRITER, "PRAGMA secure_delete"), 0);
-    if (sqlite3_libversion_number() >= 3041000) /* see open.c */
-        cr_assert_eq(kit_number(&k, KIT_WRITER, "PRAGMA busy_timeout"), 0);
-    cr_assert_eq(kit_number(&k, KIT_READER, "PRAGMA query_only"), 1);
-    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT 'a' LIKE 'A'"), 0);
-    nxi_request *mode = kit_query(&k, "PRAGMA journal_mode", NULL, 0);
-    cr_assert_eq(kit_run(&k, KIT_READER, mode), NX_OK);
-    cr_assert_str_eq(mode->steps[0].raw.values[0].text.data, "wal");
-    kit_close(&k);
-    kit_open(&k, &(nx_bind_options){ .synchronous = NX_SYNCHRONOUS_FULL }, false);
-    cr_assert_eq(kit_number(&k, KIT_WRITER, "PRAGMA synchronous"), 2);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, read_only_reads_and_refuses_writes)
-{
-    kit k;
-    nx_error error;
-
-    kit_prepare(&k);
-    open_and_close(&k, NX_OK, "");
-    k.options.read_only = true;
-    cr_assert_eq(kit_open_worker(&k, 0, NXI_ROLE_WRITER, &error), NX_OK, "%s", error.message);
-    cr_assert_eq(kit_number(&k, 0, "SELECT 7"), 7);
-    nxi_request *create = kit_execute(&k, "CREATE TABLE t (a)", NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, create), NX_EREADONLY);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, a_reader_may_open_first_and_cannot_write)
-{
-    kit k;
-    nx_error error;
-
-    kit_prepare(&k);
-    cr_assert_eq(kit_open_worker(&k, 0, NXI_ROLE_READER, &error), NX_OK, "%s", error.message);
-    cr_assert_eq(kit_open_worker(&k, 1, NXI_ROLE_WRITER, &error), NX_OK, "%s", error.message);
-    cr_assert_eq(kit_run(&k, 1, kit_execute(&k, "CREATE TABLE t (a)", NULL, 0)), NX_OK);
-    cr_assert_eq(kit_number(&k, 0, "SELECT count(*) FROM t"), 0);
-    cr_assert_eq(kit_run(&k, 0, kit_query(&k, "INSERT INTO t VALUES (1) RETURNING a", NULL, 0)), NX_EREADONLY);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, schemas_with_json_functions_open)
-{
-    kit k;
-    sqlite3 *other;
-
-    kit_prepare(&k);
-    cr_assert_eq(sqlite3_open(k.path, &other), SQLITE_OK);
-    cr_assert_eq(sqlite3_exec(other, "CREATE TABLE t (a CHECK (json_valid(a))); CREATE INDEX i ON t (json_extract(a, '$.x'))", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(other);
-    open_and_close(&k, NX_OK, "");
-    kit_discard(&k);
 }
 
 /* ------------------------------------------------------------------------------ SQL texts */
@@ -292,7 +81,8 @@ Test(sqlite_driver, parameters_are_counted)
 
 Test(sqlite_driver, transactions_are_not_begun_by_texts)
 {
-    static const char *const texts[] = { "BEGIN", " -- x\n COMMIT", "/* */ rollback", "END", "SAVEPOINT a", "release nxi_group", "ROLLBACK TO nxi_group" };
+    static const char *const texts[] = {"BEGIN",       " -- x\n COMMIT",    "/* */ rollback",       "END",
+                                        "SAVEPOINT a", "release nxi_group", "ROLLBACK TO nxi_group"};
     kit k;
 
     kit_open(&k, NULL, true);
@@ -314,12 +104,15 @@ Test(sqlite_driver, scripts_run_all_their_statements)
     kit_open(&k, NULL, true);
     request = kit_request(&k, 1);
     request->writes = true;
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = kit_raw(&k, "CREATE TABLE a (x); -- c\n CREATE TABLE b (y); INSERT INTO a VALUES (3);") };
+    request->steps[0] =
+        (nxi_step){.kind = NXI_STEP_SCRIPT,
+                   .statement = kit_raw(&k, "CREATE TABLE a (x); -- c\n CREATE TABLE b (y); INSERT INTO a VALUES (3);")};
     cr_assert_eq(kit_run(&k, 0, request), NX_OK);
     cr_assert_eq(kit_number(&k, 0, "SELECT x FROM a"), 3);
     request = kit_request(&k, 1);
     request->writes = true;
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = kit_raw(&k, "INSERT INTO a VALUES (4); INSRT INTO b VALUES (1)") };
+    request->steps[0] =
+        (nxi_step){.kind = NXI_STEP_SCRIPT, .statement = kit_raw(&k, "INSERT INTO a VALUES (4); INSRT INTO b VALUES (1)")};
     cr_assert_eq(kit_run(&k, 0, request), NX_ESYNTAX);
     cr_assert_eq(request->error->position, 27);
     cr_assert_eq(kit_number(&k, 0, "SELECT count(*) FROM a"), 1);
@@ -339,7 +132,8 @@ Test(sqlite_driver, statements_are_evicted_by_last_use)
         cr_assert_eq(request->steps[0].affected, 1);
     }
     /* sqlite_stmt lists what is prepared: the cache, the driver's own, and this one. */
-    cr_assert_eq(kit_number(&k, 0, "SELECT count(*) FROM sqlite_stmt WHERE sql LIKE '%WHERE number _ ?' AND sql NOT LIKE '%stmt%'"), 4);
+    cr_assert_eq(
+        kit_number(&k, 0, "SELECT count(*) FROM sqlite_stmt WHERE sql LIKE '%WHERE number _ ?' AND sql NOT LIKE '%stmt%'"), 4);
     kit_close(&k);
 }
 
@@ -469,13 +263,15 @@ Test(sqlite_driver, all_types_come_back_as_they_were)
     cr_assert_eq(memcmp(got->a_vector.value.data, numbers, sizeof(numbers)), 0);
     cr_assert_eq(got->must, UINT32_MAX);
     got = write_and_read_kinds(&k, new_kinds(&k));
-    cr_assert(!got->a_boolean.present && !got->a_i64.present && !got->a_text.present && !got->a_date.present && !got->a_vector.present);
+    cr_assert(!got->a_boolean.present && !got->a_i64.present && !got->a_text.present && !got->a_date.present &&
+              !got->a_vector.present);
     kit_close(&k);
 }
 
 Test(sqlite_driver, texts_of_numbers_stay_texts)
 {
-    static const char *const decimals[] = { "0.10", "-0.00", "1e2", "00012", "12345678901234567890123456789012345678.90", "9007199254740993" };
+    static const char *const decimals[] = {
+        "0.10", "-0.00", "1e2", "00012", "12345678901234567890123456789012345678.90", "9007199254740993"};
     kit k;
 
     kit_open(&k, NULL, true);
@@ -532,8 +328,10 @@ Test(sqlite_driver, values_of_the_wrong_type_are_refused_when_read)
 
     kit_open(&k, NULL, true);
     kit_do(&k, "DROP TABLE kinds");
-    kit_do(&k, "CREATE TABLE kinds (id INTEGER PRIMARY KEY, a_boolean, a_i16, a_i32, a_i64, a_u32, a_f64 REAL, a_text, a_longtext, a_bytes, "
-               "a_decimal, a_json, a_date, a_time, a_timestamp, a_timestamptz, a_interval, a_uuid, a_ulid, an_enumeration, a_vector, must)");
+    kit_do(&k, "CREATE TABLE kinds (id INTEGER PRIMARY KEY, a_boolean, a_i16, a_i32, a_i64, a_u32, a_f64 REAL, a_text, "
+               "a_longtext, a_bytes, "
+               "a_decimal, a_json, a_date, a_time, a_timestamp, a_timestamptz, a_interval, a_uuid, a_ulid, an_enumeration, "
+               "a_vector, must)");
     for (size_t i = 0; i < NXI_COUNT(wrong); i++) {
         kit_do(&k, "DELETE FROM kinds");
         kit_do(&k, "INSERT INTO kinds (id, must) VALUES (1, 1)");
@@ -541,8 +339,8 @@ Test(sqlite_driver, values_of_the_wrong_type_are_refused_when_read)
         kit_do(&k, sql);
         nxi_request *read = kit_fetch(&k, kit_by_key(&k, &Kinds_entity), nx_args(1));
         nx_status status = kit_run(&k, 0, read);
-        cr_assert(status == wrong[i].status || (status == NX_ERANGE && wrong[i].status == NX_ETYPE), "%s %s: %s", wrong[i].column, wrong[i].value,
-                  nx_status_name(status));
+        cr_assert(status == wrong[i].status || (status == NX_ERANGE && wrong[i].status == NX_ETYPE), "%s %s: %s", wrong[i].column,
+                  wrong[i].value, nx_status_name(status));
         if (status != NX_OK) {
             cr_assert_str_eq(read->error->column, wrong[i].column);
             cr_assert_str_eq(read->error->table, "kinds");
@@ -561,7 +359,8 @@ Test(sqlite_driver, checks_of_the_schema_hold)
     cr_assert_str_eq(request->error->sqlstate, "23514");
     cr_assert_neq(request->error->constraint[0], '\0');
     cr_assert_eq(kit_run(&k, 0, kit_execute(&k, "INSERT INTO kinds (must, a_json) VALUES (1, '{')", NULL, 0)), NX_ECHECK);
-    cr_assert_eq(kit_run(&k, 0, kit_execute(&k, "INSERT INTO kinds (must, an_enumeration) VALUES (1, 'green')", NULL, 0)), NX_ECHECK);
+    cr_assert_eq(kit_run(&k, 0, kit_execute(&k, "INSERT INTO kinds (must, an_enumeration) VALUES (1, 'green')", NULL, 0)),
+                 NX_ECHECK);
     cr_assert_eq(kit_run(&k, 0, kit_execute(&k, "INSERT INTO kinds (must, an_enumeration) VALUES (1, 'it''s')", NULL, 0)), NX_OK);
     kit_close(&k);
 }
@@ -646,8 +445,11 @@ Test(sqlite_driver, conflicts_are_ignored_or_update)
     const nxi_table *table = kit_table(&k, &Thing_entity);
     key = kit_column(table, "title");
     number = kit_column(table, "number");
-    const nxi_statement *ignore = kit_insert(&k, &Thing_entity, &(nxi_conflict){ .rule = NX_CONFLICT_IGNORE, .key = &key, .key_count = 1 });
-    const nxi_statement *update = kit_insert(&k, &Thing_entity, &(nxi_conflict){ .rule = NX_CONFLICT_UPDATE, .key = &key, .key_count = 1, .update = &number, .update_count = 1 });
+    const nxi_statement *ignore =
+        kit_insert(&k, &Thing_entity, &(nxi_conflict){.rule = NX_CONFLICT_IGNORE, .key = &key, .key_count = 1});
+    const nxi_statement *update = kit_insert(
+        &k, &Thing_entity,
+        &(nxi_conflict){.rule = NX_CONFLICT_UPDATE, .key = &key, .key_count = 1, .update = &number, .update_count = 1});
     cr_assert_eq(kit_run(&k, 0, kit_write(&k, ignore, (void *[]){ kit_thing(&k, 1, "a"), kit_thing(&k, 2, "b") }, 2)), NX_OK);
     Thing *rows[] = { kit_thing(&k, 10, "b"), kit_thing(&k, 11, "c"), kit_thing(&k, 12, "a") };
     nxi_request *write = kit_write(&k, ignore, (void *const *)rows, 3);
@@ -761,327 +563,6 @@ Test(sqlite_driver, a_large_value)
     kit_close(&k);
 }
 
-/* ------------------------------------------------------------------------------ reading */
-
-Test(sqlite_driver, raw_values_by_storage_class)
-{
-    kit k;
-
-    kit_open(&k, NULL, true);
-    kit_do(&k, "INSERT INTO thing (number, ratio, title, flag) VALUES (1, 0.5, 'x', 1)");
-    nxi_request *request = kit_query(&k, "SELECT 7 AS seven, 1.5, 'text', x'0001', NULL, flag, x'', '' FROM thing", NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    nx_rows rows = request->steps[0].raw;
-    cr_assert_eq(rows.column_count, 8);
-    cr_assert_eq(rows.row_count, 1);
-    cr_assert_str_eq(rows.names[0], "seven");
-    cr_assert(rows.values[0].type == NX_TYPE_i64 && rows.values[0].i64 == 7);
-    cr_assert(rows.values[1].type == NX_TYPE_f64 && rows.values[1].f64 == 1.5);
-    cr_assert(rows.values[2].type == NX_TYPE_text && strcmp(rows.values[2].text.data, "text") == 0);
-    cr_assert(rows.values[3].type == NX_TYPE_bytes && rows.values[3].bytes.size == 2);
-    cr_assert_eq(rows.values[4].type, NX_TYPE_null);
-    cr_assert(rows.values[5].type == NX_TYPE_boolean && rows.values[5].boolean);
-    cr_assert(rows.values[6].type == NX_TYPE_bytes && rows.values[6].bytes.size == 0);
-    cr_assert(rows.values[7].type == NX_TYPE_text && rows.values[7].text.size == 0);
-    request = kit_query(&k, "SELECT id FROM thing WHERE id = 99", NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].raw.row_count, 0);
-    cr_assert_str_eq(request->steps[0].raw.names[0], "id");
-    request = kit_query(&k, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 'x' || i FROM n", NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].raw.row_count, 1000);
-    cr_assert_str_eq(nx_rows_at(&request->steps[0].raw, 999, 1).text.data, "x1000");
-    request = kit_query(&k, "VALUES (1), (2), (3)", NULL, 0);
-    request->steps[0].row_limit = 2;
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].raw.row_count, 2);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, scalars_and_limits)
-{
-    kit k;
-    nxi_request *request;
-
-    kit_open(&k, NULL, true);
-    kit_do(&k, "INSERT INTO thing (number, ratio, title) VALUES (1, 0, 'a'), (2, 0, 'b'), (3, 0, 'c')");
-    request = kit_query(&k, "SELECT sum(number) FROM thing", NULL, 0);
-    request->steps[0].kind = NXI_STEP_SCALAR;
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].scalar.i64, 6);
-    request = kit_query(&k, "SELECT number FROM thing WHERE id = 99", NULL, 0);
-    request->steps[0].kind = NXI_STEP_SCALAR;
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].scalar.type, NX_TYPE_null);
-    request = kit_fetch(&k, kit_select(&k, &Thing_entity, "ORDER BY id", 0), NULL, 0);
-    request->steps[0].row_limit = 2;
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    cr_assert_eq(request->steps[0].affected, 2);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, entities_from_texts_are_matched_by_name)
-{
-    kit k;
-    nxi_statement statement = { .sql = "SELECT title, 5 AS other, id FROM thing" };
-
-    kit_open(&k, NULL, true);
-    kit_do(&k, "INSERT INTO thing (number, ratio, title) VALUES (1, 0, 'a')");
-    statement.sql_size = strlen(statement.sql);
-    statement.table = kit_table(&k, &Thing_entity);
-    nxi_request *request = kit_fetch(&k, &statement, NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    const Thing *thing = request->steps[0].fetched[0];
-    cr_assert_eq(thing->id, 1);
-    cr_assert_str_eq(thing->title.data, "a");
-    cr_assert_eq(thing->number, 0);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, references_are_read_and_written)
-{
-    kit k;
-
-    kit_open(&k, NULL, true);
-    Owner *owner = nxi_row_new(&k.arena, kit_table(&k, &Owner_entity), NULL);
-    owner->name = nx_str("Ada");
-    Thing *by_row = kit_thing(&k, 1, "by row"), *by_key = kit_thing(&k, 2, "by key");
-    nx_set_ref(by_row->owner, owner);
-    nx_set_ref_key(by_key->owner, 1);
-    nxi_request *request = kit_request(&k, 2);
-    request->writes = true;
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_WRITE, .statement = kit_insert(&k, &Owner_entity, NULL), .rows = (void *[]){ owner }, .row_count = 1 };
-    request->steps[1] = (nxi_step){ .kind = NXI_STEP_WRITE, .statement = kit_insert(&k, &Thing_entity, NULL), .rows = (void *[]){ by_row, by_key }, .row_count = 2 };
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK, "%s", request->error == NULL ? "" : request->error->message);
-    request = kit_fetch(&k, kit_select(&k, &Thing_entity, "ORDER BY id", 0), NULL, 0);
-    cr_assert_eq(kit_run(&k, 0, request), NX_OK);
-    for (size_t i = 0; i < 2; i++) {
-        const Thing *got = request->steps[0].fetched[i];
-        cr_assert_null(got->owner.row);
-        cr_assert_eq(got->owner.key.part_count, 1);
-        cr_assert_eq(got->owner.key.value.i64, 1);
-    }
-    kit_close(&k);
-}
-
-/* ------------------------------------------------------------------------------ read transactions */
-
-/* A read that is queued after a commit was acknowledged must see it, even when the reader is in the middle of a batch. */
-static nxi_request *late;
-
-static void commit_in_between(nxi_port *port, nxi_request *finished)
-{
-    kit *k = port->context;
-
-    (void)finished;
-    port->at_finish = NULL;
-    kit_do(k, "INSERT INTO owner (name) VALUES ('new')");
-    late = kit_query(k, "SELECT count(*) FROM owner", NULL, 0);
-    fake_port_put(port, late);
-}
-
-Test(sqlite_driver, readers_see_what_was_acknowledged_before)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *first = kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), *second = kit_query(&k, "SELECT count(*) FROM owner", NULL, 0);
-    k.ports[KIT_READER].context = &k;
-    k.ports[KIT_READER].at_finish = commit_in_between;
-    kit_serve(&k, KIT_READER, first, second, NULL);
-    cr_assert_eq(first->steps[0].raw.values[0].i64, 0);
-    cr_assert_eq(second->steps[0].raw.values[0].i64, 0, "one batch, one snapshot");
-    cr_assert(kit_is_finished(&k, KIT_READER, late));
-    cr_assert_eq(late->steps[0].raw.values[0].i64, 1, "an acknowledged commit was not seen");
-    kit_close(&k);
-}
-
-Test(sqlite_driver, one_bad_read_leaves_the_others)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *a = kit_query(&k, "SELECT 1", NULL, 0), *b = kit_query(&k, "SELECT oops", NULL, 0), *c = kit_query(&k, "SELECT 3", NULL, 0);
-    kit_serve(&k, KIT_READER, a, b, c, NULL);
-    cr_assert_eq(a->status, NX_OK);
-    cr_assert_eq(b->status, NX_EUNDEFINED);
-    cr_assert_eq(c->status, NX_OK);
-    cr_assert_eq(c->outcome, NX_OUTCOME_NONE);
-    cr_assert_geq(c->done_ns, c->taken_ns);
-    cr_assert_geq(c->taken_ns, c->queued_ns);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, snapshots_stay_as_they_began)
-{
-    kit k;
-    static const char count[] = "SELECT count(*) FROM owner";
-
-    kit_open(&k, NULL, false);
-    nxi_request *first = kit_in(kit_query(&k, count, NULL, 0), 7, NXI_BEGIN_SNAPSHOT, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_READER, first), NX_OK);
-    cr_assert(first->in_transaction);
-    kit_do(&k, "INSERT INTO owner (name) VALUES ('new')");
-    nxi_request *second = kit_in(kit_query(&k, count, NULL, 0), 7, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_READER, second), NX_OK);
-    cr_assert_eq(second->steps[0].raw.values[0].i64, 0);
-    cr_assert_eq(kit_number(&k, KIT_READER, count), 1, "a snapshot held others back");
-    nxi_request *write = kit_in(kit_execute(&k, "DELETE FROM owner", NULL, 0), 7, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_READER, write), NX_EREADONLY);
-    nxi_request *end = kit_end(&k, 7, NXI_END_COMMIT);
-    cr_assert_eq(kit_run(&k, KIT_READER, end), NX_OK);
-    cr_assert_eq(end->outcome, NX_OUTCOME_COMMITTED);
-    cr_assert(!end->in_transaction);
-    cr_assert_eq(kit_run(&k, KIT_READER, kit_in(kit_query(&k, count, NULL, 0), 7, NXI_BEGIN_NONE, NXI_END_NONE)), NX_EABORTED);
-    cr_assert_eq(kit_run(&k, KIT_READER, kit_end(&k, 7, NXI_END_ROLLBACK)), NX_OK);
-    kit_close(&k);
-}
-
-/* ------------------------------------------------------------------------------ stop and deadline */
-
-static const char endless[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-
-static void *stop_soon(void *context)
-{
-    nxi_request *request = context;
-
-    nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
-    atomic_store(&request->stop, NX_ECANCELED);
-    return NULL;
-}
-
-Test(sqlite_driver, a_long_query_is_cancelled)
-{
-    kit k;
-    pthread_t thread;
-
-    kit_open(&k, NULL, false);
-    nxi_request *request = kit_query(&k, endless, NULL, 0);
-    cr_assert_eq(pthread_create(&thread, NULL, stop_soon, request), 0);
-    cr_assert_eq(kit_run(&k, KIT_READER, request), NX_ECANCELED);
-    pthread_join(thread, NULL);
-    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT 1"), 1);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, a_deadline_ends_a_query)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *request = kit_query(&k, endless, NULL, 0);
-    request->deadline_ns = nxi_clock_ns() + 20000000;
-    cr_assert_eq(kit_run(&k, KIT_READER, request), NX_EDEADLINE);
-    request = kit_query(&k, "SELECT 1", NULL, 0);
-    request->deadline_ns = nxi_clock_ns() - 1;
-    cr_assert_eq(kit_run(&k, KIT_READER, request), NX_EDEADLINE);
-    request = kit_query(&k, "SELECT 1", NULL, 0);
-    atomic_store(&request->stop, NX_ECANCELED);
-    cr_assert_eq(kit_run(&k, KIT_READER, request), NX_ECANCELED);
-    kit_close(&k);
-}
-
-/* ------------------------------------------------------------------------------ cursors */
-
-static void fill(kit *k, int count)
-{
-    nxi_request *request = kit_execute(k,
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO thing (number, ratio, title) SELECT i, 0, 't' || i FROM n",
-        nx_args(count));
-
-    cr_assert_eq(kit_run(k, KIT_WRITER, request), NX_OK, "%s", request->error == NULL ? "" : request->error->message);
-}
-
-static nxi_request *cursor_step(kit *k, nxi_step_kind kind, uint64_t cursor, uint32_t limit, uint64_t transaction)
-{
-    nxi_request *request = kit_request(k, 1);
-
-    request->transaction = transaction;
-    request->steps[0] = (nxi_step){ .kind = kind, .cursor = cursor, .row_limit = limit };
-    if (kind == NXI_STEP_CURSOR_OPEN) {
-        request->steps[0].statement = kit_select(k, &Thing_entity, "WHERE number > ? ORDER BY number", 0);
-        request->steps[0].values = nxi_arena_copy(&k->arena, &(nx_value){ .type = NX_TYPE_i64 }, sizeof(nx_value));
-        request->steps[0].value_count = 1;
-    }
-    return request;
-}
-
-static int64_t fetch_number(kit *k, size_t worker, uint64_t cursor, uint32_t limit, uint64_t transaction)
-{
-    nxi_request *request = cursor_step(k, NXI_STEP_CURSOR_FETCH, cursor, limit, transaction);
-
-    cr_assert_eq(kit_run(k, worker, request), NX_OK, "%s", request->error == NULL ? "" : request->error->message);
-    return request->steps[0].affected == 0 ? -1 : ((Thing *)request->steps[0].fetched[0])->number;
-}
-
-static void walk(kit *k, size_t worker)
-{
-    cr_assert_eq(kit_run(k, worker, cursor_step(k, NXI_STEP_CURSOR_OPEN, 9, 0, 0)), NX_OK);
-    cr_assert_eq(fetch_number(k, worker, 9, 10, 0), 1);
-    kit_do(k, "DELETE FROM thing WHERE number > 15"); /* a paused cursor neither sees it nor is in its way */
-    cr_assert_eq(fetch_number(k, worker, 9, 10, 0), 11);
-    nxi_request *rest = cursor_step(k, NXI_STEP_CURSOR_FETCH, 9, 10, 0);
-    cr_assert_eq(kit_run(k, worker, rest), NX_OK);
-    cr_assert_eq(rest->steps[0].affected, 5);
-    cr_assert(rest->steps[0].cursor_ended);
-    rest = cursor_step(k, NXI_STEP_CURSOR_FETCH, 9, 10, 0);
-    cr_assert_eq(kit_run(k, worker, rest), NX_OK);
-    cr_assert(rest->steps[0].cursor_ended && rest->steps[0].affected == 0);
-    cr_assert_eq(kit_run(k, worker, cursor_step(k, NXI_STEP_CURSOR_CLOSE, 9, 0, 0)), NX_OK);
-    cr_assert_eq(kit_run(k, worker, cursor_step(k, NXI_STEP_CURSOR_CLOSE, 9, 0, 0)), NX_OK);
-    cr_assert_eq(kit_run(k, worker, cursor_step(k, NXI_STEP_CURSOR_FETCH, 9, 0, 0)), NX_ESTATE);
-    cr_assert_eq(kit_number(k, worker, "SELECT count(*) FROM thing"), 15);
-}
-
-Test(sqlite_driver, cursors_fetch_in_pieces)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    fill(&k, 25);
-    walk(&k, KIT_READER);
-    kit_close(&k);
-    kit_open(&k, NULL, true);
-    fill(&k, 25);
-    walk(&k, KIT_WRITER);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, cursors_are_bounded_and_reused)
-{
-    kit k;
-    nx_status status = NX_OK;
-
-    kit_open(&k, NULL, false);
-    fill(&k, 5);
-    for (uint64_t i = 1; i <= 64; i++) {
-        cr_assert_eq(kit_run(&k, KIT_READER, cursor_step(&k, NXI_STEP_CURSOR_OPEN, i, 0, 0)), NX_OK);
-        cr_assert_eq(fetch_number(&k, KIT_READER, i, 1, 0), 1);
-    }
-    status = kit_run(&k, KIT_READER, cursor_step(&k, NXI_STEP_CURSOR_OPEN, 65, 0, 0));
-    cr_assert_eq(status, NX_ELIMIT);
-    cr_assert_eq(kit_run(&k, KIT_READER, cursor_step(&k, NXI_STEP_CURSOR_CLOSE, 3, 0, 0)), NX_OK);
-    cr_assert_eq(kit_run(&k, KIT_READER, cursor_step(&k, NXI_STEP_CURSOR_OPEN, 65, 0, 0)), NX_OK);
-    cr_assert_eq(kit_run(&k, KIT_READER, cursor_step(&k, NXI_STEP_CURSOR_OPEN, 65, 0, 0)), NX_EINVAL);
-    kit_close(&k); /* open ones are freed */
-}
-
-Test(sqlite_driver, cursors_of_a_transaction_see_it_and_end_with_it)
-{
-    for (int in_memory = 0; in_memory < 2; in_memory++) {
-        kit k;
-
-        kit_open(&k, NULL, in_memory);
-        nxi_request *begin = kit_in(kit_execute(&k, "INSERT INTO thing (number, ratio, title) VALUES (1, 0, 'a'), (2, 0, 'b')", NULL, 0), 3, NXI_BEGIN_WRITE, NXI_END_NONE);
-        cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
-        cr_assert_eq(kit_run(&k, KIT_WRITER, cursor_step(&k, NXI_STEP_CURSOR_OPEN, 9, 0, 3)), NX_OK);
-        cr_assert_eq(fetch_number(&k, KIT_WRITER, 9, 1, 3), 1);
-        cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 3, NXI_END_COMMIT)), NX_OK);
-        cr_assert_eq(kit_run(&k, KIT_WRITER, cursor_step(&k, NXI_STEP_CURSOR_FETCH, 9, 1, 0)), NX_ESTATE);
-        kit_close(&k);
-    }
-}
-
 /* ------------------------------------------------------------------------------ memory and disk */
 
 Test(sqlite_driver, a_full_disk_is_named_and_leaves_nothing)
@@ -1116,31 +597,5 @@ Test(sqlite_driver, a_full_disk_is_named_and_leaves_nothing)
     write = kit_write(&k, kit_insert(&k, &Thing_entity, NULL), rows, ROWS);
     cr_assert_eq(kit_run(&k, KIT_WRITER, write), NX_OK, "it goes on when there is room again");
     cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM thing"), ROWS);
-    kit_close(&k);
-}
-
-Test(sqlite_driver, lack_of_memory_is_an_error_everywhere)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    fill(&k, 20);
-    for (uint64_t nth = 1; nth < 40; nth++) {
-        nxi_arena arena;
-        nxi_request *read = kit_fetch(&k, kit_select(&k, &Thing_entity, "", 0), NULL, 0);
-        nxi_arena_init(&arena, k.memory);
-        read->arena = &arena;
-        nxi_memory_fail(nth, true);
-        kit_serve(&k, KIT_READER, read, NULL);
-        nxi_memory_fail(0, false);
-        cr_assert(kit_is_finished(&k, KIT_READER, read));
-        cr_assert(read->status == NX_OK || read->status == NX_ENOMEM, "%s", nx_status_name(read->status));
-        if (read->status == NX_ENOMEM)
-            cr_assert(!nxi_request_error_is_own(read));
-        nxi_arena_fini(&arena);
-        if (read->status == NX_OK)
-            break;
-    }
-    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM thing"), 20);
     kit_close(&k);
 }

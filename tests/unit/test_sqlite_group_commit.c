@@ -131,7 +131,8 @@ Test(sqlite_group_commit, one_failure_leaves_its_neighbours)
     nxi_request *a = whole(insert_owner(&k, "a"), 1), *b = whole(insert_owner(&k, "b"), 2), *same = whole(kit_request(&k, 2), 3);
     nxi_request *c = whole(insert_owner(&k, "c"), 4);
     same->writes = true;
-    same->steps[0] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(&k, "INSERT INTO owner (name) VALUES ('first of two')") };
+    same->steps[0] =
+        (nxi_step){.kind = NXI_STEP_EXECUTE, .statement = kit_raw(&k, "INSERT INTO owner (name) VALUES ('first of two')")};
     same->steps[1] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(&k, "INSERT INTO owner (name) VALUES ('a')") };
     kit_serve(&k, KIT_WRITER, a, b, same, c, NULL);
     cr_assert_eq(a->status, NX_OK);
@@ -152,7 +153,8 @@ Test(sqlite_group_commit, a_lost_group_runs_again_one_by_one)
 
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TRIGGER t BEFORE INSERT ON owner WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'no bad ones'); END");
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *bad = whole(insert_owner(&k, "bad"), 2), *c = whole(insert_owner(&k, "c"), 3);
+    nxi_request *a = whole(insert_owner(&k, "a"), 1), *bad = whole(insert_owner(&k, "bad"), 2),
+                *c = whole(insert_owner(&k, "c"), 3);
     kit_serve(&k, KIT_WRITER, a, bad, c, NULL);
     cr_assert_eq(a->status, NX_OK);
     cr_assert_eq(a->steps[0].affected, 1);
@@ -196,7 +198,8 @@ Test(sqlite_group_commit, keys_are_assigned_once_more_when_a_group_runs_again)
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TRIGGER t BEFORE INSERT ON owner WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'no'); END");
     Thing *thing = kit_thing(&k, 1, "x");
-    nxi_request *write = whole(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), (void *[]){ thing }, 1), 1), *bad = whole(insert_owner(&k, "bad"), 2);
+    nxi_request *write = whole(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), (void *[]){thing}, 1), 1),
+                *bad = whole(insert_owner(&k, "bad"), 2);
     kit_serve(&k, KIT_WRITER, write, bad, NULL);
     cr_assert_eq(write->status, NX_OK);
     cr_assert_eq(write->steps[0].affected, 1);
@@ -238,7 +241,8 @@ Test(sqlite_group_commit, an_open_session_holds_the_writer)
 
     kit_open(&k, NULL, false);
     nxi_request *begin = kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE);
-    nxi_request *other = whole(insert_owner(&k, "b"), 2), *second = kit_in(insert_owner(&k, "c"), 3, NXI_BEGIN_WRITE, NXI_END_NONE);
+    nxi_request *other = whole(insert_owner(&k, "b"), 2),
+                *second = kit_in(insert_owner(&k, "c"), 3, NXI_BEGIN_WRITE, NXI_END_NONE);
     kit_serve(&k, KIT_WRITER, begin, other, second, NULL);
     cr_assert(kit_is_finished(&k, KIT_WRITER, other), "a whole transaction need not wait for one that is not open yet");
     cr_assert(kit_is_finished(&k, KIT_WRITER, begin));
@@ -292,7 +296,8 @@ Test(sqlite_group_commit, a_failed_statement_leaves_the_transaction_open)
     kit_open(&k, NULL, false);
     nxi_request *begin = kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE);
     cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
-    nxi_request *bad = kit_in(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (1, 'x')", NULL, 0), 1, NXI_BEGIN_NONE, NXI_END_NONE);
+    nxi_request *bad =
+        kit_in(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (1, 'x')", NULL, 0), 1, NXI_BEGIN_NONE, NXI_END_NONE);
     cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
     cr_assert(bad->in_transaction);
     cr_assert_eq(bad->outcome, NX_OUTCOME_NONE);
@@ -332,9 +337,13 @@ Test(sqlite_group_commit, savepoints_nest)
 
     kit_open(&k, NULL, false);
     nxi_request *request = kit_request(&k, 7);
-    static const nxi_step_kind kinds[] = { NXI_STEP_EXECUTE, NXI_STEP_SAVEPOINT, NXI_STEP_EXECUTE, NXI_STEP_ROLLBACK_TO, NXI_STEP_EXECUTE, NXI_STEP_RELEASE, NXI_STEP_EXECUTE };
+    static const nxi_step_kind kinds[] = {NXI_STEP_EXECUTE, NXI_STEP_SAVEPOINT, NXI_STEP_EXECUTE, NXI_STEP_ROLLBACK_TO,
+                                          NXI_STEP_EXECUTE, NXI_STEP_RELEASE,   NXI_STEP_EXECUTE};
     for (size_t i = 0; i < 7; i++)
-        request->steps[i] = (nxi_step){ .kind = kinds[i], .level = 1, .statement = kit_raw(&k, i == 2 ? "INSERT INTO owner (name) VALUES ('undone')" : "INSERT INTO owner (name) VALUES ('kept')") };
+        request->steps[i] = (nxi_step){.kind = kinds[i],
+                                       .level = 1,
+                                       .statement = kit_raw(&k, i == 2 ? "INSERT INTO owner (name) VALUES ('undone')"
+                                                                       : "INSERT INTO owner (name) VALUES ('kept')")};
     cr_assert_eq(kit_run(&k, KIT_WRITER, whole(request, 1)), NX_OK);
     cr_assert_eq(owners(&k), 3);
     cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM owner WHERE name = 'undone'"), 0);
@@ -358,12 +367,14 @@ static void *stop_soon(void *context)
 /* SQLite rolls the transaction back when a write is interrupted: the neighbours must not notice. */
 Test(sqlite_group_commit, cancelling_a_write_leaves_its_neighbours)
 {
-    static const char endless[] = "INSERT INTO owner (name) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    static const char endless[] =
+        "INSERT INTO owner (name) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
     kit k;
     pthread_t thread;
 
     kit_open(&k, NULL, false);
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *slow = whole(kit_execute(&k, endless, NULL, 0), 2), *c = whole(insert_owner(&k, "c"), 3);
+    nxi_request *a = whole(insert_owner(&k, "a"), 1), *slow = whole(kit_execute(&k, endless, NULL, 0), 2),
+                *c = whole(insert_owner(&k, "c"), 3);
     cr_assert_eq(pthread_create(&thread, NULL, stop_soon, slow), 0);
     kit_serve(&k, KIT_WRITER, a, slow, c, NULL);
     pthread_join(thread, NULL);
@@ -438,7 +449,8 @@ Test(sqlite_group_commit, a_foreign_lock_that_stays_is_a_busy_error)
     kit_open(&k, &(nx_bind_options){ .pool_timeout_ms = 60 }, false);
     sqlite3 *other = open_other(&k);
     other_do(other, "BEGIN IMMEDIATE");
-    nxi_request *by_timeout = whole(insert_owner(&k, "a"), 1), *by_deadline = whole(insert_owner(&k, "b"), 2), *by_cancel = whole(insert_owner(&k, "c"), 3);
+    nxi_request *by_timeout = whole(insert_owner(&k, "a"), 1), *by_deadline = whole(insert_owner(&k, "b"), 2),
+                *by_cancel = whole(insert_owner(&k, "c"), 3);
     by_deadline->deadline_ns = nxi_clock_ns() + 10000000;
     kit_serve(&k, KIT_WRITER, by_timeout, by_deadline, by_cancel, NULL);
     atomic_store(&by_cancel->stop, NX_ECANCELED);
@@ -556,7 +568,9 @@ Test(sqlite_group_commit, the_log_is_moved_into_the_file)
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TABLE blob (b)");
     for (int i = 0; i < 20; i++) {
-        (void)snprintf(sql, sizeof(sql), "INSERT INTO blob WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT zeroblob(4000) FROM n");
+        (void)snprintf(sql, sizeof(sql),
+                       "INSERT INTO blob WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT "
+                       "zeroblob(4000) FROM n");
         kit_do(&k, sql);
     }
     sqlite3 *other = open_other(&k);
@@ -615,8 +629,11 @@ Test(sqlite_group_commit, two_sessions_at_random)
             m.open[who] = false;
             m.mine[who] = 0;
         } else if (dice < 10 && !m.open[0] && !m.open[1]) {
-            nxi_request *a = whole(insert_owner(&k, "w"), ++next_transaction), *bad = whole(insert_owner(&k, "bad"), ++next_transaction);
-            nxi_request *c = insert_owner(&k, "w"), *d = whole(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (NULL, NULL)", NULL, 0), ++next_transaction);
+            nxi_request *a = whole(insert_owner(&k, "w"), ++next_transaction),
+                        *bad = whole(insert_owner(&k, "bad"), ++next_transaction);
+            nxi_request *c = insert_owner(&k, "w"),
+                        *d = whole(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (NULL, NULL)", NULL, 0),
+                                   ++next_transaction);
             if (dice == 9)
                 kit_serve(&k, KIT_WRITER, a, bad, c, d, NULL);
             else
