@@ -64,7 +64,8 @@ nx_status nx_wait(nx_loop *loop, const nx_completion **ret_completion)
 
 nx_status nx_wait_many(nx_loop *loop, size_t least, int64_t timeout_ms, size_t *ret_ready)
 {
-    int64_t until = timeout_ms < 0 || timeout_ms > INT64_MAX / 2000000 ? INT64_MAX : nxi_core_now(loop->core) + timeout_ms * 1000000;
+    int64_t until =
+        timeout_ms < 0 || timeout_ms > INT64_MAX / 2000000 ? INT64_MAX : nxi_core_now(loop->core) + timeout_ms * 1000000;
     uint64_t wakes = nxi_core_wakes(loop->core);
     nx_status status = nxi_core_turn(loop->core, 0);
 
@@ -105,12 +106,30 @@ void nx_seen(nx_loop *loop, const nx_completion *completion)
 static bool points_into_arena(const nx_completion *completion)
 {
     switch (completion->value.type) {
-    case NX_TYPE_text: case NX_TYPE_longtext: case NX_TYPE_bytes: case NX_TYPE_decimal: case NX_TYPE_json: case NX_TYPE_vector:
-        return true;
-    case NX_TYPE_null: case NX_TYPE_boolean: case NX_TYPE_i16: case NX_TYPE_i32: case NX_TYPE_i64: case NX_TYPE_u32: case NX_TYPE_f64:
-    case NX_TYPE_date: case NX_TYPE_time: case NX_TYPE_timestamp: case NX_TYPE_timestamptz: case NX_TYPE_interval: case NX_TYPE_uuid:
-    case NX_TYPE_ulid: case NX_TYPE_enumeration: case NX_TYPE_key: case NX_TYPE_set: case NX_TYPE_count:
-        break;
+    case NX_TYPE_text:
+    case NX_TYPE_longtext:
+    case NX_TYPE_bytes:
+    case NX_TYPE_decimal:
+    case NX_TYPE_json:
+    case NX_TYPE_vector: return true;
+    case NX_TYPE_null:
+    case NX_TYPE_boolean:
+    case NX_TYPE_i16:
+    case NX_TYPE_i32:
+    case NX_TYPE_i64:
+    case NX_TYPE_u32:
+    case NX_TYPE_f64:
+    case NX_TYPE_date:
+    case NX_TYPE_time:
+    case NX_TYPE_timestamp:
+    case NX_TYPE_timestamptz:
+    case NX_TYPE_interval:
+    case NX_TYPE_uuid:
+    case NX_TYPE_ulid:
+    case NX_TYPE_enumeration:
+    case NX_TYPE_key:
+    case NX_TYPE_set:
+    case NX_TYPE_count: break;
     }
     return completion->rows != NULL || completion->raw != NULL;
 }
@@ -173,7 +192,8 @@ nx_status nx_op_deadline(nx_loop *loop, nx_op op, uint32_t deadline_ms)
 
     if (wanted == NULL || wanted->finished)
         return NX_ESTALE;
-    return nxi_timer_set(loop->core, &wanted->deadline, nxi_core_now(loop->core) + (int64_t)deadline_ms * 1000000) ? NX_OK : NX_ENOMEM;
+    return nxi_timer_set(loop->core, &wanted->deadline, nxi_core_now(loop->core) + (int64_t)deadline_ms * 1000000) ? NX_OK
+                                                                                                                   : NX_ENOMEM;
 }
 
 size_t nx_in_flight(const nx_loop *loop)
@@ -195,6 +215,9 @@ nx_loop_stats nx_loop_stats_get(const nx_loop *loop)
 {
     nxi_memory_counters memory = nxi_memory_count(loop->memory);
 
-    return (nx_loop_stats){ .turns = nxi_core_turns(loop->core), .enters = nxi_core_enters(loop->core),
-                            .host_allocs = memory.host_allocs, .host_bytes = memory.bytes_held, .ops = loop->completed };
+    return (nx_loop_stats){ .turns = nxi_core_turns(loop->core),
+                            .enters = nxi_core_enters(loop->core),
+                            .host_allocs = memory.host_allocs,
+                            .host_bytes = memory.bytes_held,
+                            .ops = loop->completed };
 }

@@ -17,7 +17,8 @@ static nx_query *not_mapped(nx_loop *loop, nx_db *db, nx_session *s, const nx_en
     else if (db != NULL && !db->mapped)
         (void)(nxi_db_check(db, true, &error) == NX_OK ? nxi_fail(&error, NX_EMAPPING, "the database has no mapping") : NX_OK);
     else
-        nxi_fail(&error, NX_ENOTMAPPED, "entity %s is not mapped by %s", entity->name, db != NULL ? "this database" : "any database of this loop");
+        nxi_fail(&error, NX_ENOTMAPPED, "entity %s is not mapped by %s", entity->name,
+                 db != NULL ? "this database" : "any database of this loop");
     return nxi_query_new(loop, db, s, NULL, &error);
 }
 
@@ -151,8 +152,8 @@ nx_query *nx_page(nx_query *q, uint64_t page, uint64_t rows_per_page)
     if (!ready)
         return q;
     if (page == 0 || rows_per_page == 0 || __builtin_mul_overflow(page - 1, rows_per_page, &offset) || offset > INT64_MAX) {
-        nxi_fail(&error, NX_EINVAL, "page %llu of %llu rows: pages count from 1, and a page has at least one row", (unsigned long long)page,
-                 (unsigned long long)rows_per_page);
+        nxi_fail(&error, NX_EINVAL, "page %llu of %llu rows: pages count from 1, and a page has at least one row",
+                 (unsigned long long)page, (unsigned long long)rows_per_page);
         nxi_query_mistake(q, &error);
         return q;
     }
@@ -217,7 +218,8 @@ nx_query *nx_with_lazy(nx_query *q, nx_column column)
     if (!ready)
         return q;
     const nxi_table *table = q->select.table;
-    bool known = column.entity == table->entity && column.field < table->entity->field_count && table->field_column[column.field] != UINT16_MAX;
+    bool known = column.entity == table->entity && column.field < table->entity->field_count &&
+                 table->field_column[column.field] != UINT16_MAX;
     if (!known) {
         nxi_fail(&error, NX_ENOFIELD, "no such stored field of %s", table->entity->name);
         nxi_query_mistake(q, &error);
@@ -258,8 +260,8 @@ const char *nx_sql(nx_query *q)
         return NULL;
     nx_status status = nxi_db_check(q->db, true, &error);
     if (status == NX_OK)
-        status = nxi_select_bind(&q->select, NXI_VERB_FETCH, (nx_column){ .field = UINT16_MAX }, NULL, 0, q->db->driver->dialect, &q->db->statements,
-                                 &q->arena, &bound, &error);
+        status = nxi_select_bind(&q->select, NXI_VERB_FETCH, (nx_column){ .field = UINT16_MAX }, NULL, 0, q->db->driver->dialect,
+                                 &q->db->statements, &q->arena, &bound, &error);
     if (status == NX_OK)
         return bound.statement->sql;
     nxi_query_mistake(q, &error);
@@ -292,7 +294,8 @@ nx_op nx_fetch_only(nx_query *q, void *tag)
 
 nx_op nx_fetch_required(nx_query *q, void *tag)
 {
-    return nxi_query_run(q, &(nxi_ask){ .verb = NXI_VERB_FETCH, .column = no_column, .row_limit = 2, .by_key = true, .required = true }, tag);
+    return nxi_query_run(
+        q, &(nxi_ask){ .verb = NXI_VERB_FETCH, .column = no_column, .row_limit = 2, .by_key = true, .required = true }, tag);
 }
 
 nx_op nx_get_query(nx_query *q, const nx_expr *condition, void *tag)
@@ -337,7 +340,9 @@ nx_op nx_delete_all(nx_query *q, void *tag)
 
 nx_op nx_update_all_n(nx_query *q, const nx_assignment *assignments, size_t count, void *tag)
 {
-    return nxi_query_run(q, &(nxi_ask){ .verb = NXI_VERB_UPDATE, .column = no_column, .assignments = assignments, .assignment_count = count }, tag);
+    return nxi_query_run(
+        q, &(nxi_ask){ .verb = NXI_VERB_UPDATE, .column = no_column, .assignments = assignments, .assignment_count = count },
+        tag);
 }
 
 nx_op nx_stream(nx_query *q, const nx_stream_options *options, void *tag)

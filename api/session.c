@@ -122,14 +122,16 @@ nx_op nx_load_lazy(void *row, nx_column column, void *tag)
     const nxi_table *table = nxi_row_of(row)->table;
     nx_db *db = table->db;
     nx_error error;
-    bool known = column.entity == table->entity && column.field < table->entity->field_count && table->field_column[column.field] != UINT16_MAX;
+    bool known = column.entity == table->entity && column.field < table->entity->field_count &&
+                 table->field_column[column.field] != UINT16_MAX;
 
     if (!known) {
         nxi_fail(&error, NX_ENOFIELD, "no such stored field of %s", table->entity->name);
         return nxi_op_refuse(db->loop, db, tag, NX_ENOFIELD, &error);
     }
     nx_session *s = nxi_row_of(row)->owner;
-    return nxi_session_load(s != NULL && s->inner != NULL ? s->inner : s, row, &table->columns[table->field_column[column.field]], tag);
+    return nxi_session_load(s != NULL && s->inner != NULL ? s->inner : s, row, &table->columns[table->field_column[column.field]],
+                            tag);
 }
 
 static nx_op refuse_db(nx_session *s, void *tag)
@@ -181,7 +183,8 @@ static void pause_before_retry(nx_loop *loop, int attempt)
             return;
 }
 
-static nx_status run_once(nx_loop *loop, const nx_session_options *options, nx_session_function function, void *context, nx_error *error)
+static nx_status run_once(nx_loop *loop, const nx_session_options *options, nx_session_function function, void *context,
+                          nx_error *error)
 {
     nx_session *s = nx_session_begin(loop, options);
     nx_status status;
@@ -194,7 +197,9 @@ static nx_status run_once(nx_loop *loop, const nx_session_options *options, nx_s
         *error = s->error;
     } else if (status != NX_OK) {
         /* The function saw the completion that failed; the session or the loop still has its error. */
-        const nx_error *last = s->error.status == status ? &s->error : loop->await_error.status == status ? &loop->await_error : NULL;
+        const nx_error *last = s->error.status == status            ? &s->error
+                               : loop->await_error.status == status ? &loop->await_error
+                                                                    : NULL;
         if (last != NULL)
             *error = *last;
         else
@@ -205,7 +210,8 @@ static nx_status run_once(nx_loop *loop, const nx_session_options *options, nx_s
     return status;
 }
 
-nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx_session_function function, void *context, nx_error *ret_error)
+nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx_session_function function, void *context,
+                            nx_error *ret_error)
 {
     int retries = options == NULL || options->retry < 0 ? 0 : options->retry;
     nx_error error;
@@ -215,7 +221,8 @@ nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx
     for (int attempt = 0;; attempt++) {
         nxi_error_reset(&loop->await_error);
         status = run_once(loop, options, function, context, &error);
-        bool again = status == NX_ESERIALIZATION || status == NX_EDEADLOCK || status == NX_EBUSY || status == NX_ELOCKED || error.retryable;
+        bool again = status == NX_ESERIALIZATION || status == NX_EDEADLOCK || status == NX_EBUSY || status == NX_ELOCKED ||
+                     error.retryable;
         if (status == NX_OK || !again || error.outcome == NX_OUTCOME_UNKNOWN || attempt >= retries)
             break;
         pause_before_retry(loop, attempt);

@@ -7,6 +7,9 @@
 #include "engine/buf.h"
 #include "engine/row.h"
 
+/* Appends the next parameter's placeholder. */
+typedef void nxi_placeholder(void *context, nxi_buf *sql);
+
 typedef struct nxi_dialect {
     const char *name;
     char quote;                      /* around identifiers, doubled inside */
@@ -33,14 +36,16 @@ typedef struct nxi_dialect {
     const char *(*collation)(nx_type type);
     /*
      * `lhs IN (...)` for any number of values: in_list tells the number of parameters for `count` values (padded, so
-     * that few shapes arise, or 1 for an array), in_render writes the text with that many placeholders by calling `placeholder`, and
+     * that few shapes arise, or 1 for an array), in_render writes the text with that many placeholders by calling
+     * `placeholder`, and
      * in_values makes the parameters in the arena (NULL: out of memory or not possible for the type).
      */
     size_t (*in_list)(nx_type type, size_t count);
-    void (*in_render)(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql), void *context);
+    void (*in_render)(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql, nxi_placeholder *placeholder,
+                      void *context);
     const nx_value *(*in_values)(nx_type type, const nx_value *values, size_t count, size_t parameters, nxi_arena *arena);
     /* "lhs LIKE ?" in the four forms; pattern is already escaped with backslash where needed. */
-    void (*like)(const char *lhs, bool ignore_case, nxi_buf *sql, void (*placeholder)(void *context, nxi_buf *sql), void *context);
+    void (*like)(const char *lhs, bool ignore_case, nxi_buf *sql, nxi_placeholder *placeholder, void *context);
 } nxi_dialect;
 
 /* "name" with quotes, doubled inside. */

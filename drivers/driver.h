@@ -101,7 +101,10 @@ typedef struct nxi_request {
 
 /* Set status and error of a request, once (the first failure stays); returns the status. */
 nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...) NX_PRINTF(4, 5);
-/* The error to fill further; never NULL after a failure, but possibly a shared one that must not be written: see nxi_request_error_is_own. */
+/*
+ * The error to fill further; never NULL after a failure, but possibly a shared one that must not be written: see
+ * nxi_request_error_is_own.
+ */
 bool nxi_request_error_is_own(const nxi_request *request);
 
 /* ------------------------------------------------------------------------------ executors */
@@ -143,10 +146,16 @@ typedef struct nxi_sink {
 
 typedef struct nxi_wire {
     size_t state_size;            /* zeroed by the engine */
-    /* Blocking, on an opener thread: connect and authenticate by the vendor's library; *ret_fd stays owned by state. close accepts a state whose open failed. */
+    /*
+     * Blocking, on an opener thread: connect and authenticate by the vendor's library; *ret_fd stays owned by
+     * state. close accepts a state whose open failed.
+     */
     nx_status (*open)(void *state, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error);
     void (*close)(void *state);
-    /* Append a request's messages to `out`. The request joins the state's queue of expected answers. A failure leaves `out` and the queue as they were and concerns this request only. */
+    /*
+     * Append a request's messages to `out`. The request joins the state's queue of expected answers. A failure
+     * leaves `out` and the queue as they were and concerns this request only.
+     */
     nx_status (*encode)(void *state, nxi_request *request, nxi_buf *out);
     /*
      * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on
@@ -156,8 +165,10 @@ typedef struct nxi_wire {
     /* Nothing expected, no transaction open, nothing half read: may be given to somebody else. */
     bool (*is_idle)(const void *state);
     /*
-     * Give up a request whose answer is still expected: `tombstone` (failed already, no steps, no arena) takes its place in the queue, the
-     * answer is consumed and dropped, and then the tombstone is passed on as finished. The request is the engine's again. May be NULL: then the
+     * Give up a request whose answer is still expected: `tombstone` (failed already, no steps, no arena) takes its
+     * place in the queue, the
+     * answer is consumed and dropped, and then the tombstone is passed on as finished. The request is the engine's
+     * again. May be NULL: then the
      * connection is closed instead.
      */
     void (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);

@@ -6,13 +6,18 @@
 enum { BATCH_ROWS_DEFAULT = 10000, REJECTS_MAX = 65536 };
 
 /* Rows that have to be written by one statement. */
-typedef struct lot { void **rows; uint64_t *numbers; void **sources; size_t count; } lot;
+typedef struct lot {
+    void **rows;
+    uint64_t *numbers;
+    void **sources;
+    size_t count;
+} lot;
 
 struct nxi_bulk_batch {
     struct nxi_bulk_batch *next;
     nx_bulk *bulk;
-    nxi_arena arena;     /* rows, while it is filled; kept while it flies */
-    lot lots[2];         /* automatic key to be made; key given */
+    nxi_arena arena; /* rows, while it is filled; kept while it flies */
+    lot lots[2];     /* automatic key to be made; key given */
     size_t count;
     nxi_op *op;
 };
@@ -21,7 +26,8 @@ static void submit_batch(nx_bulk *bulk);
 
 /* ------------------------------------------------------------------------------ life */
 
-static bool copy_columns(nx_bulk *bulk, const nx_column *columns, size_t count, const nxi_column *const **ret_list, size_t *ret_count)
+static bool copy_columns(nx_bulk *bulk, const nx_column *columns, size_t count, const nxi_column *const **ret_list,
+                         size_t *ret_count)
 {
     const nxi_table *table = bulk->table;
     const nxi_column **list = NXI_ARENA_ARRAY(&bulk->arena, const nxi_column *, table->column_count);
@@ -31,7 +37,8 @@ static bool copy_columns(nx_bulk *bulk, const nx_column *columns, size_t count, 
         return false;
     for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < table->column_count; c++)
-            if (columns[i].entity == table->entity && table->columns[c].field_index == columns[i].field && found < table->column_count)
+            if (columns[i].entity == table->entity && table->columns[c].field_index == columns[i].field &&
+                found < table->column_count)
                 list[found++] = &table->columns[c];
     *ret_list = list;
     *ret_count = found;
@@ -46,7 +53,8 @@ static bool set_conflict(nx_bulk *bulk)
     if (options->conflict_key_count > 0 &&
         !copy_columns(bulk, options->conflict_key, options->conflict_key_count, &bulk->conflict.key, &bulk->conflict.key_count))
         return false;
-    return options->update_count == 0 || copy_columns(bulk, options->update, options->update_count, &bulk->conflict.update, &bulk->conflict.update_count);
+    return options->update_count == 0 ||
+           copy_columns(bulk, options->update, options->update_count, &bulk->conflict.update, &bulk->conflict.update_count);
 }
 
 nx_bulk *nxi_bulk_new(nx_db *db, const nxi_table *table, const nx_bulk_options *options)
@@ -271,7 +279,8 @@ static void batch_written(nxi_call *call)
     else
         batch_free(batch);
     /* The next one is full already, or the last: let it go without waiting for the caller. */
-    if (bulk->status == NX_OK && bulk->filling != NULL && (bulk->filling->count >= bulk->options.batch_rows || (bulk->end != NULL && bulk->filling->count > 0)))
+    if (bulk->status == NX_OK && bulk->filling != NULL &&
+        (bulk->filling->count >= bulk->options.batch_rows || (bulk->end != NULL && bulk->filling->count > 0)))
         submit_batch(bulk);
     maybe_end(bulk);
 }
@@ -295,8 +304,8 @@ static const nxi_statement *statement_for(nx_bulk *bulk, bool keyed)
         if (!made && !defaulted)
             columns[count++] = column;
     }
-    if (nxi_statement_insert(table, columns, count, bulk->options.conflict == NX_CONFLICT_ERROR ? NULL : &bulk->conflict, bulk->db->driver->dialect,
-                             &bulk->db->statements, place) != NX_OK)
+    if (nxi_statement_insert(table, columns, count, bulk->options.conflict == NX_CONFLICT_ERROR ? NULL : &bulk->conflict,
+                             bulk->db->driver->dialect, &bulk->db->statements, place) != NX_OK)
         return NULL;
     return *place;
 }
@@ -313,7 +322,10 @@ static nxi_call *batch_call(nx_bulk *bulk, nxi_bulk_batch *batch)
         const nxi_statement *statement = statement_for(bulk, l == 1);
         if (statement == NULL)
             return NULL;
-        call->request.steps[at++] = (nxi_step){ .kind = NXI_STEP_WRITE, .statement = statement, .rows = part->rows, .row_count = part->count,
+        call->request.steps[at++] = (nxi_step){ .kind = NXI_STEP_WRITE,
+                                                .statement = statement,
+                                                .rows = part->rows,
+                                                .row_count = part->count,
                                                 .set_aside = bulk->options.bad_rows == NX_BAD_ROWS_SET_ASIDE };
     }
     return call;
@@ -434,7 +446,10 @@ static nx_status add_row(nx_bulk *bulk, void *row, const void *source)
     part->rows[part->count] = row;
     part->numbers[part->count] = number;
     if (part->sources != NULL) {
-        union { const void *constant; void *writable; } given = { .constant = source };
+        union {
+            const void *constant;
+            void *writable;
+        } given = { .constant = source };
         part->sources[part->count] = given.writable;
     }
     part->count++;
@@ -444,8 +459,8 @@ static nx_status add_row(nx_bulk *bulk, void *row, const void *source)
 
 static bool owns_memory(nx_type type)
 {
-    return type == NX_TYPE_text || type == NX_TYPE_longtext || type == NX_TYPE_bytes || type == NX_TYPE_decimal || type == NX_TYPE_json ||
-           type == NX_TYPE_vector;
+    return type == NX_TYPE_text || type == NX_TYPE_longtext || type == NX_TYPE_bytes || type == NX_TYPE_decimal ||
+           type == NX_TYPE_json || type == NX_TYPE_vector;
 }
 
 nx_status nxi_bulk_struct(nx_bulk *bulk, const void *given)
@@ -512,7 +527,8 @@ static nx_status set_value(nx_bulk *bulk, void *row, const nxi_column *column, n
         nx_status status = nxi_value_convert(arena, column->type, column->field->labels, &value);
         if (status != NX_OK) {
             nx_value_format(before, shown, sizeof(shown));
-            nxi_fail(error, status, "%s.%s: \"%s\" is no %s", column->table->entity->name, column->field->name, shown, nx_type_name(column->type));
+            nxi_fail(error, status, "%s.%s: \"%s\" is no %s", column->table->entity->name, column->field->name, shown,
+                     nx_type_name(column->type));
             nxi_error_name(error->column, column->field->name);
             nxi_error_name(error->table, column->table->name);
             return status;
@@ -571,7 +587,8 @@ nx_op nxi_bulk_end(nx_bulk *bulk, void *tag)
     }
     bulk->ended = true;
     bulk->end = op;
-    if (bulk->status == NX_OK && bulk->filling != NULL && bulk->filling->count > 0 && bulk->flying_count < bulk->options.batches_in_flight)
+    if (bulk->status == NX_OK && bulk->filling != NULL && bulk->filling->count > 0 &&
+        bulk->flying_count < bulk->options.batches_in_flight)
         submit_batch(bulk);
     maybe_end(bulk);
     return nxi_op_handle(op);

@@ -17,7 +17,8 @@ typedef struct nxi_source {
     bool (*has_news)(const struct nxi_source *source); /* something to collect? Called often while spinning: loads only */
     void (*collect)(struct nxi_source *source);
     bool (*is_busy)(const struct nxi_source *source);  /* workers hold requests of it: spinning pays */
-    void (*outlook)(const struct nxi_source *source, size_t *ready, size_t *coming); /* adds: results that are there, and that workers are at. NULL: none */
+    /* adds: results that are there, and that workers are at. NULL: none */
+    void (*outlook)(const struct nxi_source *source, size_t *ready, size_t *coming);
     void (*rouse)(struct nxi_source *source);          /* a doorbell got lost: wake everyone who may have mail */
 } nxi_source;
 void nxi_core_add(nxi_core *core, nxi_source *source);

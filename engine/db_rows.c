@@ -50,7 +50,10 @@ void nxi_db_release_row(nx_db *db, void *row)
     nxi_release(db->loop->memory, nxi_row_of(row));
 }
 
-typedef struct row_write { nxi_plan plan; nxi_write write; } row_write;
+typedef struct row_write {
+    nxi_plan plan;
+    nxi_write write;
+} row_write;
 
 static void row_written(nxi_call *call)
 {
@@ -75,7 +78,8 @@ void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
         goto no_memory;
     status = nxi_db_check(db, true, &error);
     if (status == NX_OK && nxi_row_of(row)->table->db != db)
-        status = nxi_fail(&error, NX_ENOTMAPPED, "the row of %s belongs to another database", nxi_row_of(row)->table->entity->name);
+        status =
+            nxi_fail(&error, NX_ENOTMAPPED, "the row of %s belongs to another database", nxi_row_of(row)->table->entity->name);
     if (status == NX_OK)
         status = nxi_plan_row(db, row, write, &op->arena, &w->plan, &error);
     if (status != NX_OK) {
@@ -109,7 +113,8 @@ nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi
     if (raw->sql == NULL || (raw->count > 0 && raw->values == NULL))
         return nxi_fail(error, NX_EINVAL, "no SQL text, or no values, are given");
     if (raw->count > db->driver->dialect->parameters_max)
-        return nxi_fail(error, NX_ELIMIT, "%zu parameters; %s takes at most %zu", raw->count, db->driver->name, db->driver->dialect->parameters_max);
+        return nxi_fail(error, NX_ELIMIT, "%zu parameters; %s takes at most %zu", raw->count, db->driver->name,
+                        db->driver->dialect->parameters_max);
     if (values == NULL)
         return nxi_fail(error, NX_ENOMEM, "no memory for the statement");
     for (size_t i = 0; i < raw->count; i++)
@@ -119,8 +124,13 @@ nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi
     if (status != NX_OK)
         return status;
     if (statement->param_count != raw->count)
-        return nxi_fail(error, NX_EINVAL, "the statement has %zu parameters, %zu values are given", statement->param_count, raw->count);
-    *step = (nxi_step){ .kind = rows ? NXI_STEP_RAW : NXI_STEP_EXECUTE, .read_any = true, .statement = statement, .values = values, .value_count = raw->count };
+        return nxi_fail(error, NX_EINVAL, "the statement has %zu parameters, %zu values are given", statement->param_count,
+                        raw->count);
+    *step = (nxi_step){ .kind = rows ? NXI_STEP_RAW : NXI_STEP_EXECUTE,
+                        .read_any = true,
+                        .statement = statement,
+                        .values = values,
+                        .value_count = raw->count };
     return NX_OK;
 }
 
@@ -192,9 +202,11 @@ static void sql_fetched(nxi_call *call)
             nx_value value = nx_rows_at(raw, r, c);
             if (column == NULL)
                 continue;
-            nx_status status = value.type == NX_TYPE_null ? NX_OK : nxi_value_convert(&op->arena, column->type, column->field->labels, &value);
+            nx_status status =
+                value.type == NX_TYPE_null ? NX_OK : nxi_value_convert(&op->arena, column->type, column->field->labels, &value);
             if (status != NX_OK || (value.type == NX_TYPE_null && !column->nullable)) {
-                nxi_op_failf(op, status == NX_OK ? NX_ETYPE : status, "row %zu: %s.%s cannot hold what column \"%.100s\" returned", r, table->entity->name,
+                nxi_op_failf(op, status == NX_OK ? NX_ETYPE : status,
+                             "row %zu: %s.%s cannot hold what column \"%.100s\" returned", r, table->entity->name,
                              column->field->name, raw->names[c]);
                 return;
             }
@@ -226,7 +238,10 @@ void nxi_db_fetch_sql(nx_db *db, nxi_op *op, const nx_entity *entity, const nxi_
     nxi_call *call = raw_call(db, op, raw, true, &error);
     if (call == NULL)
         return;
-    union { const nxi_table *constant; void *context; } held = { .constant = table };
+    union {
+        const nxi_table *constant;
+        void *context;
+    } held = { .constant = table };
     call->context = held.context;
     call->then = sql_fetched;
     nxi_call_submit(call);

@@ -4,7 +4,11 @@
 #include "engine/identity.h"
 
 /* Keys of different trees must not meet even when they hash alike: compared by root table first. */
-typedef struct wanted { const nxi_table *table; const void *row; const nx_value *values; } wanted;
+typedef struct wanted {
+    const nxi_table *table;
+    const void *row;
+    const nx_value *values;
+} wanted;
 
 /* The key as the database has it: a user may have written over the struct. */
 static const void *stored_image(const void *row)

@@ -15,7 +15,8 @@ typedef struct nxi_core nxi_core; /* ring, timers, sources */
 typedef struct nxi_io nxi_io;     /* io.h: the kernel, or a test's double */
 
 /* io NULL: io_uring. The core owns io from here on, also on failure. */
-NX_MUST_CHECK nx_status nxi_core_open(nxi_memory *memory, const nx_loop_options *options, nxi_io *io, nxi_core **ret_core, nx_error *error);
+NX_MUST_CHECK nx_status nxi_core_open(nxi_memory *memory, const nx_loop_options *options, nxi_io *io, nxi_core **ret_core,
+                                      nx_error *error);
 void nxi_core_close(nxi_core *core); /* all sources and timers must be gone (asserted) */
 nxi_memory *nxi_core_memory(const nxi_core *core);
 nxi_io *nxi_core_io(const nxi_core *core);

@@ -15,28 +15,34 @@
 #include <sanitizer/asan_interface.h>
 #else
 #include <jemalloc/jemalloc.h>
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address), (void)(size))
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
 #endif
 
 enum { CLASS_COUNT = 3 };
 static const size_t class_size[CLASS_COUNT] = { NXI_CHUNK_SMALL, NXI_CHUNK_MEDIUM, NXI_CHUNK_LARGE };
 
-typedef struct free_chunk { struct free_chunk *next; } free_chunk;
+typedef struct free_chunk {
+    struct free_chunk *next;
+} free_chunk;
 
 struct nxi_memory {
-    pthread_mutex_t lock;           /* guards the free lists */
+    pthread_mutex_t lock; /* guards the free lists */
     free_chunk *free_list[CLASS_COUNT];
     uint64_t bytes_max;
-    _Atomic uint64_t bytes_held;    /* Sync: atomic */
-    _Atomic uint64_t bytes_free;    /* in the free lists; Sync: atomic */
-    _Atomic uint64_t host_allocs;   /* Sync: atomic */
+    _Atomic uint64_t bytes_held;  /* Sync: atomic */
+    _Atomic uint64_t bytes_free;  /* in the free lists; Sync: atomic */
+    _Atomic uint64_t host_allocs; /* Sync: atomic */
     unsigned arena;
     bool has_arena;
 };
 
 /* What nxi_zalloc puts in front of a block; keeps 16-byte alignment. */
-typedef union block_head { size_t size; max_align_t align; char pad[16]; } block_head;
+typedef union block_head {
+    size_t size;
+    max_align_t align;
+    char pad[16];
+} block_head;
 
 /* Fault injection, for all loops of the process. Sync: atomic. */
 static _Atomic uint64_t fail_first;
@@ -256,7 +262,8 @@ void nxi_chunk_put(nxi_memory *memory, void *chunk, size_t size)
 
     if (chunk == NULL)
         return;
-    if (c == CLASS_COUNT || class_size[c] != size || atomic_load_explicit(&memory->bytes_free, memory_order_relaxed) > FREE_BYTES_MAX) {
+    if (c == CLASS_COUNT || class_size[c] != size ||
+        atomic_load_explicit(&memory->bytes_free, memory_order_relaxed) > FREE_BYTES_MAX) {
         host_give(memory, chunk, size);
         return;
     }

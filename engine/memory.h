@@ -35,7 +35,10 @@ char *nxi_strdup(nxi_memory *memory, const char *text);
 typedef struct nxi_memory_counters { uint64_t host_allocs, bytes_held; } nxi_memory_counters;
 nxi_memory_counters nxi_memory_count(const nxi_memory *memory);
 
-/* Tests: from now on request number `first` (1: the next one) fails, and all after it when `persistent`. 0 switches it off. All loops of the process. */
+/*
+ * Tests: from now on request number `first` (1: the next one) fails, and all after it when `persistent`. 0
+ * switches it off. All loops of the process.
+ */
 void nxi_memory_fail(uint64_t first, bool persistent);
 /* Requests seen since nxi_memory_fail was called. */
 uint64_t nxi_memory_requests(void);

@@ -86,7 +86,8 @@ void nxi_loop_free(nx_loop *loop)
 static nxi_op *slot_new(nx_loop *loop)
 {
     if (loop->op_count == loop->options.ops_max) {
-        nxi_fail(&loop->queue_error, NX_ELIMIT, "%u operations are queued, in flight or not seen: the loop's ops_max", loop->options.ops_max);
+        nxi_fail(&loop->queue_error, NX_ELIMIT, "%u operations are queued, in flight or not seen: the loop's ops_max",
+                 loop->options.ops_max);
         return NULL;
     }
     if (loop->op_count == loop->op_capacity) {
@@ -152,7 +153,8 @@ nxi_op *nxi_op_new(nx_loop *loop, nx_db *db, void *tag, uint32_t deadline_ms)
     op->last.public = (nx_completion){ .op = { op->slot, op->generation }, .tag = tag };
     op->last.public.held = &op->last;
     op->deadline.fire = deadline_fired;
-    if (deadline_ms != 0 && !nxi_timer_set(loop->core, &op->deadline, nxi_core_now(loop->core) + (int64_t)deadline_ms * 1000000)) {
+    if (deadline_ms != 0 &&
+        !nxi_timer_set(loop->core, &op->deadline, nxi_core_now(loop->core) + (int64_t)deadline_ms * 1000000)) {
         op->used = false;
         op->next = loop->free_ops;
         loop->free_ops = op;

@@ -124,7 +124,10 @@ void nxi_query_mistake(nx_query *q, const nx_error *error)
         return;
     q->error = nxi_arena_copy(&q->arena, error, sizeof(*error));
     if (q->error == NULL) {
-        union { const nx_error *constant; nx_error *error; } shared = { .constant = &no_memory };
+        union {
+            const nx_error *constant;
+            nx_error *error;
+        } shared = { .constant = &no_memory };
         q->error = shared.error; /* only read */
     }
 }
@@ -167,7 +170,10 @@ typedef struct run {
 
 static void release_query(nxi_op *op)
 {
-    union { const void *constant; nx_query *query; } held = { .constant = op->held[0] };
+    union {
+        const void *constant;
+        nx_query *query;
+    } held = { .constant = op->held[0] };
 
     nxi_query_unref(held.query);
     op->held[0] = NULL;
@@ -192,7 +198,9 @@ nxi_op *nxi_query_take(nx_query *q, void *tag, nx_op *ret_op)
         return NULL;
     nx_loop *loop = q->loop;
     if (q->used_up) {
-        nxi_fail(&error, NX_EINVAL, "the query was used up by an earlier step or terminal, or its owner is gone; keep it with nx_query_keep to use it again");
+        nxi_fail(&error, NX_EINVAL,
+                 "the query was used up by an earlier step or terminal, or its owner is gone; keep it with nx_query_keep to use "
+                 "it again");
         *ret_op = nxi_op_refuse(loop, NULL, tag, NX_EINVAL, &error);
         return NULL;
     }
@@ -258,18 +266,18 @@ static void finish_scalar(run *r, nxi_op *op, const nxi_step *step)
 
     public->value = step->scalar;
     if (r->verb == NXI_VERB_COUNT)
-        public->count = step->scalar.type == NX_TYPE_null ? 0 : step->scalar.i64;
-    else if (r->verb == NXI_VERB_EXISTS)
-        public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
-    else
-        public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
+    public->count = step->scalar.type == NX_TYPE_null ? 0 : step->scalar.i64;
+    else if (r->verb == NXI_VERB_EXISTS) public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
+    else public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
     if (r->verb == NXI_VERB_MIN || r->verb == NXI_VERB_MAX) {
         const nxi_table *table = r->query->select.table;
         const nxi_column *column = &table->columns[table->field_column[r->ask.column.field]];
-        nx_status status = public->value.type == NX_TYPE_null ? NX_OK
-                           : nxi_value_convert(&op->arena, column->type, column->field->labels, &public->value);
+        nx_status status = public->value.type == NX_TYPE_null
+                               ? NX_OK
+                               : nxi_value_convert(&op->arena, column->type, column->field->labels, &public->value);
         if (status != NX_OK) {
-            nxi_op_failf(op, status, "%s.%s holds a value that is no %s", table->entity->name, column->field->name, nx_type_name(column->type));
+            nxi_op_failf(op, status, "%s.%s holds a value that is no %s", table->entity->name, column->field->name,
+                         nx_type_name(column->type));
             return;
         }
     }
@@ -362,12 +370,13 @@ void nxi_query_start(nxi_op *op, nx_query *q, const nxi_ask *ask)
         return;
     }
     if (writes && (select->has_limit || select->has_offset || select->term_count > 0 || select->random)) {
-        nxi_fail(&error, NX_EINVAL, "an order, limit or offset means nothing to a set-based %s", ask->verb == NXI_VERB_UPDATE ? "update" : "delete");
+        nxi_fail(&error, NX_EINVAL, "an order, limit or offset means nothing to a set-based %s",
+                 ask->verb == NXI_VERB_UPDATE ? "update" : "delete");
         fail_query(op, q, NX_EINVAL, &error);
         return;
     }
-    nx_status status = nxi_select_bind(select, ask->verb, ask->column, ask->assignments, ask->assignment_count, q->db->driver->dialect,
-                                       &q->db->statements, &op->arena, &bound, &error);
+    nx_status status = nxi_select_bind(select, ask->verb, ask->column, ask->assignments, ask->assignment_count,
+                                       q->db->driver->dialect, &q->db->statements, &op->arena, &bound, &error);
     if (status != NX_OK) {
         fail_query(op, q, status, &error);
         return;
@@ -375,8 +384,13 @@ void nxi_query_start(nxi_op *op, nx_query *q, const nxi_ask *ask)
     *r = (run){ q, *ask, ask->verb };
     call->context = r;
     call->request.steps[0] = (nxi_step){
-        .kind = ask->verb == NXI_VERB_FETCH ? NXI_STEP_FETCH : writes ? NXI_STEP_EXECUTE : NXI_STEP_SCALAR,
-        .statement = bound.statement, .values = bound.values, .value_count = bound.count, .row_limit = ask->row_limit,
+        .kind = ask->verb == NXI_VERB_FETCH ? NXI_STEP_FETCH
+                : writes                    ? NXI_STEP_EXECUTE
+                                            : NXI_STEP_SCALAR,
+        .statement = bound.statement,
+        .values = bound.values,
+        .value_count = bound.count,
+        .row_limit = ask->row_limit,
     };
     call->request.tracked = !q->untracked || q->session != NULL;
     call->request.row_owner = q->session == NULL ? NULL : q->session->root;
@@ -427,7 +441,10 @@ nx_op nxi_query_run(nx_query *q, const nxi_ask *ask, void *tag)
     *r = (run){ .query = q, .ask = *ask };
     r->ask.assignments = assignments;
     bool writes = ask->verb == NXI_VERB_UPDATE || ask->verb == NXI_VERB_DELETE;
-    nxi_session_enter(op, &(nxi_turn){ .session = q->session, .shared = !writes && !q->select.for_update, .flush_first = !q->session->options.no_auto_flush,
-                                       .start = start_in_session, .context = r });
+    nxi_session_enter(op, &(nxi_turn){ .session = q->session,
+                                       .shared = !writes && !q->select.for_update,
+                                       .flush_first = !q->session->options.no_auto_flush,
+                                       .start = start_in_session,
+                                       .context = r });
     return handle;
 }

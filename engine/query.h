@@ -28,7 +28,10 @@ struct nx_query {
 
 /* Of a database, or of a session on that database. `table` NULL with `error`: a query that only fails. NULL: out of memory. */
 nx_query *nxi_query_new(nx_loop *loop, nx_db *db, nx_session *session, const nxi_table *table, const nx_error *error);
-/* The query that a step works on: itself, or a copy of a kept one. NULL stays NULL; one with an error or used up is to be left alone (*ret_ready false). */
+/*
+ * The query that a step works on: itself, or a copy of a kept one. NULL stays NULL; one with an error or used up
+ * is to be left alone (*ret_ready false).
+ */
 nx_query *nxi_query_step(nx_query *q, bool *ret_ready);
 void nxi_query_mistake(nx_query *q, const nx_error *error);
 void nxi_query_unref(nx_query *q);

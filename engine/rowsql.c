@@ -191,7 +191,8 @@ nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *
         return NX_OK;
     }
     bool is_numbered = table->auto_key != NULL && !contains(columns, count, table->auto_key);
-    nxi_statement prototype = { .writes = true, .upserts = conflict != NULL && conflict->rule == NX_CONFLICT_UPDATE, .table = table,
+    nxi_statement prototype = { .writes = true, .table = table,
+                                .upserts = conflict != NULL && conflict->rule == NX_CONFLICT_UPDATE,
                                 .key_column = is_numbered ? table->auto_key : NULL };
     nx_status status = maker_begin(&m, dialect, count);
     if (status == NX_OK) {

@@ -126,8 +126,8 @@ static void refuse_waiting(nx_session *root)
 }
 
 /*
- * A nested session that was not ended takes its part of the work with it. Nobody waits for that: the savepoint is undone before the
- * next operation of the outer one, and a transaction that it began itself is rolled back at once.
+ * A nested session that was not ended takes its part of the work with it. Nobody waits for that: the savepoint is undone before
+ * the next operation of the outer one, and a transaction that it began itself is rolled back at once.
  */
 static void give_up_nested(nx_session *s)
 {
@@ -252,7 +252,9 @@ bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes)
     if (part->transaction == 0) {
         if (!writes && !options->serializable && !options->immediate && !options->read_only)
             return true;
-        request->begin = options->read_only ? NXI_BEGIN_SNAPSHOT : writes || options->immediate ? NXI_BEGIN_WRITE : NXI_BEGIN_READ;
+        request->begin = options->read_only             ? NXI_BEGIN_SNAPSHOT
+                         : writes || options->immediate ? NXI_BEGIN_WRITE
+                                                        : NXI_BEGIN_READ;
         part->transaction = ++s->loop->last_transaction;
         part->born = s->level;
         part->level = s->level;
@@ -293,7 +295,11 @@ bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction)
 /* ------------------------------------------------------------------------------ turns */
 
 /* An operation that waits for its turn, or has it. */
-typedef struct pending { nxi_turn turn; nxi_op *op; size_t part; } pending;
+typedef struct pending {
+    nxi_turn turn;
+    nxi_op *op;
+    size_t part;
+} pending;
 
 static void pump(nx_session *root);
 
@@ -312,7 +318,8 @@ static void waiting_stop(nxi_op *op, nx_status why)
     op->next = NULL;
     op->stop = NULL;
     op->context = NULL;
-    nxi_op_failf(op, why, "%s while it waited for its turn in the session", why == NX_EDEADLINE ? "the deadline passed" : "cancelled");
+    nxi_op_failf(op, why, "%s while it waited for its turn in the session",
+                 why == NX_EDEADLINE ? "the deadline passed" : "cancelled");
 }
 
 static void begin_turn(nxi_op *op, void *context)

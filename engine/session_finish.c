@@ -11,18 +11,18 @@ typedef struct finish {
     nx_session *session;
     nxi_op *op;
     nxi_finish how;
-    bool in_turn;              /* a flush before another operation: `then` goes on with its turn */
+    bool in_turn; /* a flush before another operation: `then` goes on with its turn */
     void (*then)(nxi_op *op, void *context);
     void *then_context;
-    void *only;                /* one row */
-    nxi_plan *plans;           /* one for each part */
+    void *only;      /* one row */
+    nxi_plan *plans; /* one for each part */
     size_t plan_count;
-    size_t at;                 /* the part at hand */
-    size_t committed;          /* parts that are committed */
-    bool combined;             /* writes and COMMIT in one request */
-    bool guarded;              /* the writes at hand stand behind a savepoint of their own */
+    size_t at;        /* the part at hand */
+    size_t committed; /* parts that are committed */
+    bool combined;    /* writes and COMMIT in one request */
+    bool guarded;     /* the writes at hand stand behind a savepoint of their own */
     int64_t rows;
-    nx_status status;          /* of the first failure */
+    nx_status status; /* of the first failure */
     nx_error error;
 } finish;
 
@@ -35,7 +35,8 @@ static nx_session *root_of(const finish *f)
     return f->session->root;
 }
 
-/* The savepoint's level that a rollback of this session goes back to; 0: the whole transaction. A joined session shares its outer one's fate. */
+/* The savepoint's level that a rollback of this session goes back to; 0: the whole transaction. A joined session shares its outer
+ * one's fate. */
 static uint32_t fate_level(const nx_session *s)
 {
     while (s->options.join && s->outer != NULL)
@@ -367,7 +368,8 @@ static void commit_combined_failed(finish *f, const nxi_request *request)
 
     if (outcome == NX_OUTCOME_UNKNOWN || request->failed_step >= request->step_count) {
         /* It was the COMMIT itself. */
-        if (f->status != NX_EDEADLINE && f->status != NX_ECANCELED && outcome != NX_OUTCOME_UNKNOWN && f->status != NX_EFOREIGNKEY)
+        if (f->status != NX_EDEADLINE && f->status != NX_ECANCELED && outcome != NX_OUTCOME_UNKNOWN &&
+            f->status != NX_EFOREIGNKEY)
             f->status = NX_ECOMMIT;
         f->error.status = f->status;
         f->error.outcome = outcome;
@@ -501,7 +503,8 @@ static void start(nxi_op *op, void *context)
         return;
     }
     if (root->failed) {
-        nxi_fail(&f->error, NX_EABORTED, "the session's transaction was lost or rolled back: nothing of it was written; roll the session back first");
+        nxi_fail(&f->error, NX_EABORTED,
+                 "the session's transaction was lost or rolled back: nothing of it was written; roll the session back first");
         f->error.outcome = NX_OUTCOME_ROLLED_BACK;
         f->status = NX_EABORTED;
         flush_failed(f);

@@ -6,7 +6,7 @@
 #include "engine/select.h"
 
 typedef struct load {
-    nx_session *session;  /* NULL: a row outside sessions */
+    nx_session *session; /* NULL: a row outside sessions */
     nx_db *db;
     void *row;
     const nxi_column *only; /* NULL: all columns */
@@ -88,7 +88,9 @@ static void start_load(nxi_op *op, void *context)
     if (nxi_statement_by_key(table, columns, count, l->db->driver->dialect, &l->db->statements, &statement) != NX_OK)
         goto no_memory;
     call->context = l;
-    call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_FETCH, .statement = statement, .values = key, .value_count = table->key_count, .row_limit = 1 };
+    call->request.steps[0] = (nxi_step){
+        .kind = NXI_STEP_FETCH, .statement = statement, .values = key, .value_count = table->key_count, .row_limit = 1
+    };
     if (l->session != NULL && !nxi_session_attach(l->session, call, false)) {
         leave(l);
         return;
@@ -107,7 +109,8 @@ nx_op nxi_session_load(nx_session *s, void *row, const nxi_column *only, void *t
     nx_db *db = header->table->db;
     nx_error error;
     uint32_t deadline = s != NULL && s->options.deadline_ms != 0 ? s->options.deadline_ms
-                        : db->pool != NULL ? nxi_pool_options(db->pool)->deadline_ms : 0;
+                        : db->pool != NULL                       ? nxi_pool_options(db->pool)->deadline_ms
+                                                                 : 0;
 
     nxi_op *op = nxi_op_new(db->loop, db, tag, deadline);
     nx_op handle = nxi_op_handle(op);
@@ -132,7 +135,10 @@ nx_op nxi_session_load(nx_session *s, void *row, const nxi_column *only, void *t
 
 /* ------------------------------------------------------------------------------ raw SQL */
 
-typedef struct raw_run { nx_session *session; nxi_call *call; } raw_run;
+typedef struct raw_run {
+    nx_session *session;
+    nxi_call *call;
+} raw_run;
 
 static void raw_done(nxi_call *call)
 {
@@ -165,7 +171,8 @@ static void start_raw(nxi_op *op, void *context)
 nx_op nxi_session_raw(nx_session *s, nx_db *db, const nxi_raw *raw, bool rows, void *tag)
 {
     nx_error error;
-    uint32_t deadline = s->options.deadline_ms != 0 || db->pool == NULL ? s->options.deadline_ms : nxi_pool_options(db->pool)->deadline_ms;
+    uint32_t deadline =
+        s->options.deadline_ms != 0 || db->pool == NULL ? s->options.deadline_ms : nxi_pool_options(db->pool)->deadline_ms;
     nxi_op *op = nxi_op_new(s->loop, db, tag, deadline);
     nx_op handle = nxi_op_handle(op);
 
@@ -175,12 +182,14 @@ nx_op nxi_session_raw(nx_session *s, nx_db *db, const nxi_raw *raw, bool rows, v
     nxi_call *call = nxi_call_new(op, db, 1, raw_done);
     if (r == NULL || call == NULL) {
         nxi_op_fail(op, NX_ENOMEM, NULL);
-    } else if (nxi_db_check(db, false, &error) != NX_OK || nxi_raw_step(db, op, raw, rows, &call->request.steps[0], &error) != NX_OK) {
+    } else if (nxi_db_check(db, false, &error) != NX_OK ||
+               nxi_raw_step(db, op, raw, rows, &call->request.steps[0], &error) != NX_OK) {
         nxi_op_fail(op, error.status, &error);
     } else {
         *r = (raw_run){ s, call };
         call->context = r;
-        nxi_session_enter(op, &(nxi_turn){ .session = s, .flush_first = !s->root->options.no_auto_flush, .start = start_raw, .context = r });
+        nxi_session_enter(
+            op, &(nxi_turn){ .session = s, .flush_first = !s->root->options.no_auto_flush, .start = start_raw, .context = r });
     }
     return handle;
 }

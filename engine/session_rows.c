@@ -26,7 +26,8 @@ static const nxi_table *table_for(nx_session *s, const nx_entity *entity)
         return s->last_table;
     const nxi_table *table = entity == NULL ? NULL : nxi_loop_table(s->loop, entity);
     if (table == NULL) {
-        nxi_fail(&s->error, NX_ENOTMAPPED, "entity %s is mapped by no database of this loop", entity == NULL ? "(none)" : entity->name);
+        nxi_fail(&s->error, NX_ENOTMAPPED, "entity %s is mapped by no database of this loop",
+                 entity == NULL ? "(none)" : entity->name);
         return NULL;
     }
     s->last_table = table;
@@ -77,7 +78,8 @@ void *nxi_session_add_row(nx_session *s, void *row)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
     uint64_t hash = nxi_row_key_hash(table, copy);
     if (nxi_identity_find_row(&root->identity, table, copy, hash) != NULL)
-        return refuse(s, nxi_fail(&s->error, NX_EUNIQUE, "the session knows another row of %s with this key", table->entity->name));
+        return refuse(s,
+                      nxi_fail(&s->error, NX_EUNIQUE, "the session knows another row of %s with this key", table->entity->name));
     header->state = NXI_ROW_STORED;
     if (!nxi_identity_add(&root->identity, copy, hash))
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
@@ -262,7 +264,7 @@ static void make_new_again(nx_session *root, nxi_row *header)
     if ((header->flags & NXI_ROW_KEY_MADE) != 0)
         nxi_row_clear_key(header->table, row);
     header->state = NXI_ROW_NEW;
-    header->flags &= (uint8_t)~(NXI_ROW_WAS_NEW | NXI_ROW_KEY_MADE);
+    header->flags &= (uint8_t) ~(NXI_ROW_WAS_NEW | NXI_ROW_KEY_MADE);
 }
 
 /* `since`: what was written under that number or a later one is undone. Rows that were made and deleted since stay gone. */

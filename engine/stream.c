@@ -11,15 +11,15 @@ typedef struct stream {
     nx_query *query;
     nxi_op *op;
     nx_stream_options options;
-    nxi_arena arena;        /* of the batch that is being read */
+    nxi_arena arena; /* of the batch that is being read */
     uint64_t cursor;
     uint64_t held_bytes;
-    uint32_t held;          /* batches */
+    uint32_t held; /* batches */
     int64_t rows;
     const nxi_step *open;
-    nxi_call *again;        /* of all batches but the first */
-    uint64_t transaction;   /* that the cursor was opened in; 0: none */
-    bool in_turn;           /* until the cursor is open the stream holds its session's turn */
+    nxi_call *again;      /* of all batches but the first */
+    uint64_t transaction; /* that the cursor was opened in; 0: none */
+    bool in_turn;         /* until the cursor is open the stream holds its session's turn */
     bool opened, ended, busy, closing;
 } stream;
 
@@ -177,7 +177,7 @@ static nxi_call *next_call(stream *st)
         return st->again;
     }
     nxi_step *steps = call->request.steps;
-    void (*done)(nxi_request *request) = call->request.done;
+    void (*done)(nxi_request * request) = call->request.done;
     memset(steps, 0, sizeof(*steps));
     memset(&call->request, 0, sizeof(call->request));
     call->request.steps = steps;
@@ -203,7 +203,9 @@ static void read_on(stream *st)
     nxi_step *step = call->request.steps;
     if (!st->opened)
         *step++ = *st->open;
-    *step = (nxi_step){ .kind = NXI_STEP_CURSOR_FETCH, .cursor = st->cursor, .statement = st->open->statement, .row_limit = st->options.batch_rows };
+    *step = (nxi_step){
+        .kind = NXI_STEP_CURSOR_FETCH, .cursor = st->cursor, .statement = st->open->statement, .row_limit = st->options.batch_rows
+    };
     call->context = st;
     call->request.arena = &st->arena;
     if (!attach(st, call))
@@ -214,7 +216,10 @@ static void read_on(stream *st)
 
 static void batch_seen(nxi_op *op, nxi_completion *completion)
 {
-    union { const void *constant; stream *st; } held = { .constant = op->held[1] };
+    union {
+        const void *constant;
+        stream *st;
+    } held = { .constant = op->held[1] };
     stream *st = held.st;
 
     st->held_bytes -= completion->arena.bytes;
@@ -230,15 +235,19 @@ static void start_stream(nxi_op *op, void *context)
     nxi_bound bound;
     nx_error error;
 
-    nx_status status = nxi_select_bind(&q->select, NXI_VERB_FETCH, (nx_column){ .field = UINT16_MAX }, NULL, 0, q->db->driver->dialect,
-                                       &q->db->statements, &op->arena, &bound, &error);
+    nx_status status = nxi_select_bind(&q->select, NXI_VERB_FETCH, (nx_column){ .field = UINT16_MAX }, NULL, 0,
+                                       q->db->driver->dialect, &q->db->statements, &op->arena, &bound, &error);
     nxi_step *open = NXI_ARENA_NEW(&op->arena, nxi_step);
     if (status != NX_OK || open == NULL) {
         fail_stream(st, status != NX_OK ? status : NX_ENOMEM, status != NX_OK ? &error : NULL);
         return;
     }
     st->cursor = ++op->loop->last_cursor;
-    *open = (nxi_step){ .kind = NXI_STEP_CURSOR_OPEN, .cursor = st->cursor, .statement = bound.statement, .values = bound.values, .value_count = bound.count };
+    *open = (nxi_step){ .kind = NXI_STEP_CURSOR_OPEN,
+                        .cursor = st->cursor,
+                        .statement = bound.statement,
+                        .values = bound.values,
+                        .value_count = bound.count };
     st->open = open;
     read_on(st);
 }
@@ -270,7 +279,10 @@ nx_op nxi_query_stream(nx_query *q, const nx_stream_options *options, void *tag)
     if (q->session == NULL)
         start_stream(op, st);
     else
-        nxi_session_enter(op, &(nxi_turn){ .session = q->session, .shared = true, .flush_first = !q->session->options.no_auto_flush,
-                                           .start = start_stream, .context = st });
+        nxi_session_enter(op, &(nxi_turn){ .session = q->session,
+                                           .shared = true,
+                                           .flush_first = !q->session->options.no_auto_flush,
+                                           .start = start_stream,
+                                           .context = st });
     return handle;
 }

@@ -158,7 +158,8 @@ static nx_status plan_update(nxi_planner *p, void *row)
     if (!changed_columns(p, table, row, &key))
         return NX_OK;
     if (key != NULL) {
-        nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s: the primary key of a stored row cannot be changed", table->entity->name, key->field->name);
+        nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s: the primary key of a stored row cannot be changed",
+                                    table->entity->name, key->field->name);
         nxi_error_name(p->error->column, key->field->name);
         return status;
     }
@@ -267,7 +268,8 @@ static nx_status find_statement(nxi_planner *p, nxi_batch *batch)
         status = nxi_statement_update(table, changed, count, NULL, 0, false, dialect, statements, &batch->statement);
     } else {
         size_t compared = compared_columns(p, table);
-        status = nxi_statement_update(table, changed, count, p->columns, compared, version, dialect, statements, &batch->statement);
+        status =
+            nxi_statement_update(table, changed, count, p->columns, compared, version, dialect, statements, &batch->statement);
     }
     return status == NX_OK ? NX_OK : nxi_fail(p->error, status, "cannot make the statement for %s", table->entity->name);
 }
@@ -310,7 +312,9 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
 
 nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
-    nxi_planner p = { .session = s->root, .db = db, .arena = arena, .error = error, .only = only, .optimistic = s->options.optimistic };
+    nxi_planner p = {
+        .session = s->root, .db = db, .arena = arena, .error = error, .only = only, .optimistic = s->options.optimistic
+    };
     nx_status status;
 
     nxi_map_init(&p.batches, db->loop->memory);
@@ -357,7 +361,9 @@ nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, 
 
     nxi_map_init(&p.batches, db->loop->memory);
     if (write == NXI_WRITE_DELETE)
-        status = is_new ? nxi_fail(error, NX_ESTATE, "a row of %s that is not stored cannot be deleted", header->table->entity->name) : plan_delete(&p, row);
+        status = is_new
+                     ? nxi_fail(error, NX_ESTATE, "a row of %s that is not stored cannot be deleted", header->table->entity->name)
+                     : plan_delete(&p, row);
     else if (write == NXI_WRITE_INSERT || is_new)
         status = nxi_planner_insert(&p, row, 0);
     else

@@ -3,14 +3,20 @@
  * foreign keys allow.
  *
  * Order: inserts with referenced rows first (by table, or row by row where tables refer to each other in a circle; a circle of
- * rows is opened at an optional reference, which an UPDATE sets afterwards), then updates, then deletes with referring rows first.
+ * rows is opened at an optional reference, which an UPDATE sets afterwards), then updates, then deletes with referring
+ * rows first.
  */
 #ifndef NXI_UOW_H
 #define NXI_UOW_H
 
 #include "engine/session.h"
 
-typedef enum nxi_batch_verb { NXI_BATCH_INSERT, NXI_BATCH_UPDATE, NXI_BATCH_LATE_UPDATE /* of an opened circle */, NXI_BATCH_DELETE } nxi_batch_verb;
+typedef enum nxi_batch_verb {
+    NXI_BATCH_INSERT,
+    NXI_BATCH_UPDATE,
+    NXI_BATCH_LATE_UPDATE, /* of an opened circle */
+    NXI_BATCH_DELETE
+} nxi_batch_verb;
 
 typedef struct nxi_batch {
     struct nxi_batch *next;
@@ -33,19 +39,25 @@ typedef struct nxi_plan {
 } nxi_plan;
 
 /*
- * Plan the flush of all pending rows of that database, or of `only`. Rows are made ready (keys, checks) on the way; the first that
+ * Plan the flush of all pending rows of that database, or of `only`. Rows are made ready (keys, checks) on the way; the
+ * first that
  * is refused fails the plan and nothing is sent. Everything is in `arena`.
  */
-NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error);
+NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan,
+                                       nx_error *error);
 
 /* One row outside sessions. */
-NX_MUST_CHECK nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error);
+NX_MUST_CHECK nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, nxi_plan *ret_plan,
+                                       nx_error *error);
 
 /* Steps for the batches; `steps` has room for batch_count. */
 void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps);
 /* The writes failed: keys that the database had assigned are taken back. */
 void nxi_plan_undo(const nxi_plan *plan);
-/* The writes stand: states, snapshots and versions of the rows follow. s NULL: outside sessions. `over`: nobody will use the rows' states again. */
+/*
+ * The writes stand: states, snapshots and versions of the rows follow. s NULL: outside sessions. `over`: nobody
+ * will use the rows' states again.
+ */
 void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over);
 
 /* Whether anything is pending on that database (db NULL: on any). */

@@ -7,8 +7,11 @@ void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps)
 {
     for (size_t i = 0; i < plan->batch_count; i++) {
         nxi_batch *batch = plan->batches[i];
-        steps[i] = (nxi_step){ .kind = NXI_STEP_WRITE, .statement = batch->statement, .rows = batch->rows,
-                               .row_count = batch->row_count, .must_affect = batch->verb != NXI_BATCH_INSERT };
+        steps[i] = (nxi_step){ .kind = NXI_STEP_WRITE,
+                               .statement = batch->statement,
+                               .rows = batch->rows,
+                               .row_count = batch->row_count,
+                               .must_affect = batch->verb != NXI_BATCH_INSERT };
         if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL)
             continue;
         for (size_t r = 0; r < batch->row_count; r++)

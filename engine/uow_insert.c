@@ -20,8 +20,11 @@ nx_status nxi_planner_check_references(const nxi_planner *p, const void *row)
         bool keyless = target->state == NXI_ROW_NEW && !written && !nxi_row_has_key(target->table, reference->row);
         if (target->table == column->target && target->state != NXI_ROW_GONE && !keyless)
             continue;
-        nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s refers to a row of %s that is %s", table->entity->name, column->field->name, target->table->entity->name,
-                        target->table != column->target ? "of another entity or database" : target->state == NXI_ROW_GONE ? "deleted" : "not saved");
+        nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s refers to a row of %s that is %s", table->entity->name,
+                                    column->field->name, target->table->entity->name,
+                                    target->table != column->target ? "of another entity or database"
+                                    : target->state == NXI_ROW_GONE ? "deleted"
+                                                                    : "not saved");
         nxi_error_name(p->error->column, column->field->name);
         nxi_error_name(p->error->table, table->name);
         return status;
@@ -63,14 +66,25 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
  * Levels row by row, for tables that refer to each other in a circle: a row's level is above those of the new rows that it
  * refers to. Depth first with a stack of our own: chains may be as long as the flush.
  */
-typedef struct visit { void *row; size_t column; uint32_t level; } visit;
-typedef struct mark { void *row; uint32_t level; bool open; } mark;
-typedef struct late { const void *row; const nxi_column *column; } late;
+typedef struct visit {
+    void *row;
+    size_t column;
+    uint32_t level;
+} visit;
+typedef struct mark {
+    void *row;
+    uint32_t level;
+    bool open;
+} mark;
+typedef struct late {
+    const void *row;
+    const nxi_column *column;
+} late;
 
 typedef struct leveller {
     nxi_planner *p;
-    nxi_map marks;     /* rows that were met */
-    nxi_map late;      /* references that are left out of the INSERT and set afterwards */
+    nxi_map marks; /* rows that were met */
+    nxi_map late;  /* references that are left out of the INSERT and set afterwards */
     visit *stack;
     size_t depth, capacity;
 } leveller;
@@ -157,8 +171,10 @@ static nx_status open_circle(leveller *l, const void *target, const nxi_column *
         if (l->stack[i].row == target)
             break;
     }
-    nx_status status = nxi_fail(l->p->error, NX_EVALUE, "%s.%s closes a circle of new rows in which no reference is optional: no order of INSERTs is possible",
-                                closing->table->entity->name, closing->field->name);
+    nx_status status =
+        nxi_fail(l->p->error, NX_EVALUE,
+                 "%s.%s closes a circle of new rows in which no reference is optional: no order of INSERTs is possible",
+                 closing->table->entity->name, closing->field->name);
     nxi_error_name(l->p->error->column, closing->field->name);
     nxi_error_name(l->p->error->table, closing->table->name);
     return status;

@@ -46,12 +46,16 @@ NX_API nx_bulk *nx_bulk_begin(nx_db *db, const nx_entity *entity, const nx_bulk_
 /*
  * Add rows from an array of the entity's structs (plain structs, no library-made rows). Rows and their texts
  * are copied, so the array may be used again after the call, unless assign_keys is set: then each struct must stay until its
- * batch has completed. A full batch is handed over at once; its completion is queued like any other. *ret_taken rows were taken; fewer than count (NX_EBUSY): a full batch is in
+ * batch has completed. A full batch is handed over at once; its completion is queued like any other. *ret_taken rows
+ * were taken; fewer than count (NX_EBUSY): a full batch is in
  * flight, let the loop run (nx_wait or nx_await for an op of nx_bulk_op) and go on after the rows that were taken.
  */
 NX_API NX_MUST_CHECK nx_status nx_bulk_rows(nx_bulk *bulk, const void *rows, size_t count, size_t *ret_taken);
 
-/* Add one row as values, one per column in `columns` (set once before the first row; others get their initial value). Results as nx_bulk_rows with count 1. */
+/*
+ * Add one row as values, one per column in `columns` (set once before the first row; others get their initial
+ * value). Results as nx_bulk_rows with count 1.
+ */
 NX_API NX_MUST_CHECK nx_status nx_bulk_columns(nx_bulk *bulk, const nx_column *columns, size_t count);
 NX_API NX_MUST_CHECK nx_status nx_bulk_values(nx_bulk *bulk, const nx_value *values, size_t count);
 

@@ -82,7 +82,10 @@ NX_API nx_op nx_drop_all_tables(nx_db *db, unsigned flags, void *tag);
 /* Close all connections. What is in flight completes first; later operations get NX_ECLOSED; nx_bind opens again. */
 NX_API nx_op nx_close(nx_db *db, void *tag);
 
-/* A new row outside any session, initial values set; freed by nx_release_row or with the database. NULL: out of memory, or not mapped. */
+/*
+ * A new row outside any session, initial values set; freed by nx_release_row or with the database. NULL: out of
+ * memory, or not mapped.
+ */
 NX_API void *nx_make_row(nx_db *db, const nx_entity *entity);
 #define nx_make(db, E) ((E *)nx_make_row((db), &E##_entity))
 NX_API void nx_release_row(nx_db *db, void *row);
@@ -127,7 +130,10 @@ NX_API void nx_set_sql_debug(nx_db *db, nx_sql_callback callback, void *context,
 typedef void (*nx_slow_callback)(void *context, const char *sql, uint64_t microseconds);
 NX_API void nx_set_slow_query(nx_db *db, uint32_t threshold_us, nx_slow_callback callback, void *context);
 
-/* Collect SQL from now on (captures nest: the innermost gets it); end returns the list, valid until the next begin or the database is freed. */
+/*
+ * Collect SQL from now on (captures nest: the innermost gets it); end returns the list, valid until the next begin
+ * or the database is freed.
+ */
 NX_API NX_MUST_CHECK nx_status nx_capture_begin(nx_db *db);
 NX_API const char *const *nx_capture_end(nx_db *db, size_t *ret_count);
 

@@ -40,7 +40,12 @@ typedef enum nx_switch { NX_DEFAULT, NX_ON, NX_OFF } nx_switch;
 typedef enum nx_generate { NX_GENERATE_NONE, NX_GENERATE_UUID4, NX_GENERATE_UUID7, NX_GENERATE_ULID } nx_generate;
 
 /* What ON DELETE does to rows that refer to a deleted one. Default: CASCADE, or SET NULL if optional. */
-typedef enum nx_on_delete { NX_ON_DELETE_DEFAULT, NX_ON_DELETE_CASCADE, NX_ON_DELETE_SET_NULL, NX_ON_DELETE_RESTRICT } nx_on_delete;
+typedef enum nx_on_delete {
+    NX_ON_DELETE_DEFAULT,
+    NX_ON_DELETE_CASCADE,
+    NX_ON_DELETE_SET_NULL,
+    NX_ON_DELETE_RESTRICT
+} nx_on_delete;
 
 typedef struct nx_field {
     /* filled by the macros */

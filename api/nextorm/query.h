@@ -140,7 +140,10 @@ NX_API nx_query *nx_with_lazy(nx_query *q, nx_column column);
 NX_API nx_query *nx_untracked(nx_query *q);
 NX_API nx_query *nx_query_deadline(nx_query *q, uint32_t deadline_ms);
 
-/* The SQL of a fetch, zero-terminated, valid until the query is used up or freed; NULL when the query is wrong (nx_query_error). */
+/*
+ * The SQL of a fetch, zero-terminated, valid until the query is used up or freed; NULL when the query is wrong
+ * (nx_query_error).
+ */
 NX_API const char *nx_sql(nx_query *q);
 NX_API const nx_error *nx_query_error(const nx_query *q);
 
@@ -188,7 +191,10 @@ typedef struct nx_stream_options {
 } nx_stream_options;
 NX_API nx_op nx_stream(nx_query *q, const nx_stream_options *options, void *tag);
 
-/* Entities from raw SQL: columns are matched by name, others ignored; fields without a column stay at zero, lazy ones unloaded. */
+/*
+ * Entities from raw SQL: columns are matched by name, others ignored; fields without a column stay at zero, lazy
+ * ones unloaded.
+ */
 NX_API nx_op nx_fetch_sql(nx_db *db, const nx_entity *entity, const char *sql, const nx_value *values, size_t count, void *tag);
 
 #ifdef __cplusplus

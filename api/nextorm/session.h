@@ -61,13 +61,19 @@ NX_API void nx_session_free(nx_session *s);
 
 NX_API nx_op nx_flush(nx_session *s, void *tag);    /* write, do not commit; count: rows written */
 NX_API nx_op nx_commit(nx_session *s, void *tag);   /* flush + commit; the session goes on, its rows stay known */
-/* Undo. Rows written since the transaction began are new again and pending (their automatic keys are cleared), loaded ones are read again when next loaded. */
+/*
+ * Undo. Rows written since the transaction began are new again and pending (their automatic keys are cleared),
+ * loaded ones are read again when next loaded.
+ */
 NX_API nx_op nx_rollback(nx_session *s, void *tag);
 
 NX_API bool nx_session_is_ended(const nx_session *s);
 NX_API nx_outcome nx_session_outcome(const nx_session *s);
 
-/* A row queued for INSERT, initial values set. NULL: out of memory, ended, or the entity is mapped by no database of the loop (nx_session_error says). */
+/*
+ * A row queued for INSERT, initial values set. NULL: out of memory, ended, or the entity is mapped by no database
+ * of the loop (nx_session_error says).
+ */
 NX_API void *nx_new_row(nx_session *s, const nx_entity *entity);
 #define nx_new(s, E) ((E *)nx_new_row((s), &E##_entity))
 
@@ -77,7 +83,10 @@ NX_API const nx_error *nx_session_error(const nx_session *s);
 /* Queue a row of this session for DELETE by the next flush. A new row is just forgotten. */
 NX_API NX_MUST_CHECK nx_status nx_session_delete(nx_session *s, void *row);
 
-/* Make a row of the database (nx_make, a query outside sessions) one of this session: it is copied; the copy is returned. NULL as nx_new_row, or when the key is already known. */
+/*
+ * Make a row of the database (nx_make, a query outside sessions) one of this session: it is copied; the copy is
+ * returned. NULL as nx_new_row, or when the key is already known.
+ */
 NX_API void *nx_session_add(nx_session *s, void *row);
 
 /* The row of that key if the session knows it; never touches the database. `values`: one per key column. */
@@ -109,7 +118,8 @@ NX_API nx_status nx_session_finish(nx_session *s);
 
 /*
  * Run a function inside a session: begin, function, end (or rollback when it does not return NX_OK), free.
- * After a retryable failure (serialization, deadlock, busy, locked, a lost optimistic check) all of it runs again up to options->retry
+ * After a retryable failure (serialization, deadlock, busy, locked, a lost optimistic check) all of it runs again up to
+ * options->retry
  * times, after a pause with jitter (10 ms doubling, at most 2 s). The function may wait on the loop.
  * Returns the last status; ret_error may be NULL.
  */

@@ -98,22 +98,32 @@ static inline nx_decimal nx_dec(const char *s) { return (nx_decimal){ s, s == NU
 static inline nx_json nx_json_of(const char *s) { return (nx_json){ s, s == NULL ? 0 : strlen(s) }; }
 
 static inline nx_value nx_null(void) { return (nx_value){ .type = NX_TYPE_null }; }
-static inline nx_value nx_value_boolean(bool v) { return (nx_value){ .type = NX_TYPE_boolean, .boolean = v }; }
-static inline nx_value nx_value_i64(int64_t v) { return (nx_value){ .type = NX_TYPE_i64, .i64 = v }; }
-static inline nx_value nx_value_f64(double v) { return (nx_value){ .type = NX_TYPE_f64, .f64 = v }; }
-static inline nx_value nx_value_text(nx_text v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_text, .text = v }; }
+/* NX_TYPE_<name> with that member; a pointer that is NULL makes it SQL's NULL. */
+#define NX_VALUE_MAKER_(name, c_type, member)                                                      \
+    static inline nx_value nx_value_##name(c_type v) { return (nx_value){ .type = NX_TYPE_##name, .member = v }; }
+#define NX_VALUE_POINTER_MAKER_(name, c_type, ...)                                                 \
+    static inline nx_value nx_value_##name(c_type v)                                               \
+    {                                                                                              \
+        return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_##name, __VA_ARGS__ };  \
+    }
+NX_VALUE_MAKER_(boolean, bool, boolean)
+NX_VALUE_MAKER_(i64, int64_t, i64)
+NX_VALUE_MAKER_(f64, double, f64)
+NX_VALUE_MAKER_(date, nx_date, date)
+NX_VALUE_MAKER_(time, nx_time, time)
+NX_VALUE_MAKER_(timestamp, nx_timestamp, timestamp)
+NX_VALUE_MAKER_(timestamptz, nx_timestamptz, timestamptz)
+NX_VALUE_MAKER_(interval, nx_interval, interval)
+NX_VALUE_MAKER_(uuid, nx_uuid, uuid)
+NX_VALUE_MAKER_(ulid, nx_ulid, ulid)
+NX_VALUE_POINTER_MAKER_(text, nx_text, .text = v)
+NX_VALUE_POINTER_MAKER_(bytes, nx_bytes, .bytes = v)
+NX_VALUE_POINTER_MAKER_(decimal, nx_decimal, .text = { v.data, v.size })
+NX_VALUE_POINTER_MAKER_(json, nx_json, .text = { v.data, v.size })
+NX_VALUE_POINTER_MAKER_(vector, nx_vector, .vector = v)
+#undef NX_VALUE_MAKER_
+#undef NX_VALUE_POINTER_MAKER_
 static inline nx_value nx_value_str(const char *v) { return nx_value_text(nx_str(v)); }
-static inline nx_value nx_value_bytes(nx_bytes v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_bytes, .bytes = v }; }
-static inline nx_value nx_value_decimal(nx_decimal v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_decimal, .text = { v.data, v.size } }; }
-static inline nx_value nx_value_json(nx_json v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_json, .text = { v.data, v.size } }; }
-static inline nx_value nx_value_date(nx_date v) { return (nx_value){ .type = NX_TYPE_date, .date = v }; }
-static inline nx_value nx_value_time(nx_time v) { return (nx_value){ .type = NX_TYPE_time, .time = v }; }
-static inline nx_value nx_value_timestamp(nx_timestamp v) { return (nx_value){ .type = NX_TYPE_timestamp, .timestamp = v }; }
-static inline nx_value nx_value_timestamptz(nx_timestamptz v) { return (nx_value){ .type = NX_TYPE_timestamptz, .timestamptz = v }; }
-static inline nx_value nx_value_interval(nx_interval v) { return (nx_value){ .type = NX_TYPE_interval, .interval = v }; }
-static inline nx_value nx_value_uuid(nx_uuid v) { return (nx_value){ .type = NX_TYPE_uuid, .uuid = v }; }
-static inline nx_value nx_value_ulid(nx_ulid v) { return (nx_value){ .type = NX_TYPE_ulid, .ulid = v }; }
-static inline nx_value nx_value_vector(nx_vector v) { return (nx_value){ .type = v.data == NULL ? NX_TYPE_null : NX_TYPE_vector, .vector = v }; }
 static inline nx_value nx_value_self(nx_value v) { return v; }
 
 /*
