@@ -409,10 +409,12 @@ static nx_status make_room(nx_bulk *bulk)
         submit_batch(bulk);
         if (bulk->status != NX_OK)
             return bulk->status;
-        /* Handed over now: the worker writes it while the caller fills the next. */
+    }
+    /* What was submitted, here or when the last batch was done, is handed over now: it is written while this one is filled. */
+    if (bulk->filling == NULL && bulk->flying_count > 0) {
         nx_status status = nxi_core_turn(bulk->loop->core, 0);
-        if (status != NX_OK)
-            return status;
+        if (status != NX_OK || bulk->status != NX_OK)
+            return status != NX_OK ? status : bulk->status;
     }
     if (bulk->filling == NULL && (bulk->filling = batch_new(bulk)) == NULL) {
         nx_error error;

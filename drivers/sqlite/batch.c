@@ -13,6 +13,8 @@
  */
 #include "drivers/sqlite/sqlite.h"
 
+enum { FETCH_AHEAD = 4 }; /* rows */
+
 static int64_t greatest_key(nx_type type)
 {
     switch ((int)type) {
@@ -102,7 +104,13 @@ static bool bind_rows(nxi_sq_writer *w, size_t first, nx_error *error)
     int params = (int)w->s->statement->param_count;
 
     for (int i = 0; i < NXI_SQ_BATCH_ROWS; i++) {
-        if (nxi_sq_bind_row(&w->binder, w->prepared->many, i * params + 1, w->s->rows[first + (size_t)i], error) != NX_OK)
+        void *const *row = &w->s->rows[first + (size_t)i];
+        /* Rows were filled by another processor: ask for them before they are needed. */
+        if (i < NXI_SQ_BATCH_ROWS - FETCH_AHEAD) {
+            __builtin_prefetch(row[FETCH_AHEAD]);
+            __builtin_prefetch((const char *)row[FETCH_AHEAD] + NXI_CACHE_LINE);
+        }
+        if (nxi_sq_bind_row(&w->binder, w->prepared->many, i * params + 1, *row, error) != NX_OK)
             return false;
     }
     return true;

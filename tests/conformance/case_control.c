@@ -241,6 +241,39 @@ CASE(control, freeing_with_work_in_flight)
     f->db = nxt_database(f, 1, nxt_entities);
 }
 
+CASE(control, session_freed_with_work_in_flight)
+{
+    for (int turns = 0; turns < 4; turns++) {
+        nx_session *s = nxt_session(f, NULL);
+        for (int i = 0; i < 50; i++) {
+            Slot *slot = nx_new(s, Slot);
+            slot->number = i;
+            slot->label = nx_str("never");
+        }
+        nx_op flush = nx_flush(s, NULL), fetch = nx_fetch_all(nx_select(s, Post), NULL);
+        for (int i = 0; i < turns; i++)
+            CHECK(nx_run_once(f->loop, 0));
+        nx_session_free(s);
+        nx_completion c = nx_await(f->loop, flush);
+        cr_expect(c.status == NX_OK || c.error != NULL);
+        c = nx_await(f->loop, fetch);
+        cr_expect(c.status == NX_OK || c.error != NULL);
+        nxt_seen(f, &c);
+        cr_expect_eq(nx_in_flight(f->loop), 0U);
+        cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Slot), NULL)), 0);
+    }
+}
+
+CASE(control, query_freed_with_work_in_flight)
+{
+    nxt_posts(f, 10);
+    nx_query *kept = nx_query_keep(nx_filter(nx_select(f->db, Post), nx_eq(Post_.draft, true)));
+    nx_op op = nx_fetch_all(kept, NULL);
+    CHECK(nx_submit(f->loop));
+    nx_query_free(kept);
+    cr_expect_eq(COUNT(f, op), 5);
+}
+
 CASE(control, loop_closed_with_everything_open)
 {
     nxt_fixture g;

@@ -64,6 +64,8 @@
     X(control, close_waits_for_what_is_in_flight) \
     X(control, operations_on_a_closed_database) \
     X(control, freeing_with_work_in_flight) \
+    X(control, session_freed_with_work_in_flight) \
+    X(control, query_freed_with_work_in_flight) \
     X(control, loop_closed_with_everything_open) \
     X(control, inside_a_foreign_event_loop) \
     X(control, run_once) \

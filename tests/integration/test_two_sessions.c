@@ -415,3 +415,61 @@ SESSIONS(file_is_sound_afterwards)
     sqlite3_close(other);
     f->db = nxt_database(f, 1, nxt_entities);
 }
+
+/* ------------------------------------------------------------------------------ options of a binding */
+
+SESSIONS(any_sensible_options)
+{
+    static const nx_bind_options options[] = {
+        { .readers = 1 },
+        { .readers = 8, .statements_max = 1 },
+        { .synchronous = NX_SYNCHRONOUS_FULL, .group_commit_us = 2000 },
+        { .in_flight_max = 1, .statements_max = 2, .readers = 1 },
+        { .deadline_ms = 60000, .pool_timeout_ms = 60000 },
+    };
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        nx_bind_options o = options[i];
+        nx_db *db = nx_db_new(f->loop, nxt_entities);
+        snprintf(f->path[1], NXT_PATH_SIZE, "%.100s/options-%zu.db", f->directory, i);
+        o.path = f->path[1];
+        OK(f, nx_bind(db, "sqlite", &o, NULL));
+        OK(f, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
+        nx_op op[60];
+        Slot *slot[20];
+        for (int k = 0; k < 20; k++) {
+            slot[k] = nx_make(db, Slot);
+            slot[k]->number = k;
+            slot[k]->label = nx_str("options");
+            op[k] = nx_save(db, slot[k], NULL);
+        }
+        for (int k = 20; k < 60; k++)
+            op[k] = k % 3 == 0 ? nx_count(nx_select(db, Post), NULL)
+                               : nx_exists(nx_filter(nx_select(db, Slot), nx_eq(Slot_.number, k)), NULL);
+        for (int k = 0; k < 60; k++)
+            OK(f, op[k]);
+        cr_expect_eq(COUNT(f, nx_count(nx_select(db, Slot), NULL)), 20);
+        OK(f, nx_close(db, NULL));
+        nx_db_free(db);
+    }
+}
+
+SESSIONS(default_deadline_of_the_binding)
+{
+    nx_db *db = nx_db_new(f->loop, nxt_entities);
+    OK(f, nx_bind(db, "sqlite", &(nx_bind_options){ .path = f->path[0], .deadline_ms = 30 }, NULL));
+    FAILS(f,
+          nx_select_raw(
+              db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n",
+              nx_no_args, NULL),
+          NX_EDEADLINE);
+    nx_db_free(db);
+}
+
+SESSIONS(options_beyond_reason)
+{
+    nx_db *db = nx_db_new(f->loop, nxt_entities);
+    nx_completion c = nx_await(f->loop, nx_bind(db, "sqlite", &(nx_bind_options){ .path = f->path[0], .readers = UINT16_MAX,
+                                                    .statements_max = UINT32_MAX, .in_flight_max = UINT32_MAX }, NULL));
+    cr_expect(c.status == NX_OK || c.status == NX_EINVAL || c.status == NX_ELIMIT, "%s", nx_status_name(c.status));
+    nx_db_free(db);
+}
