@@ -35,11 +35,17 @@ static bool copy_columns(nx_bulk *bulk, const nx_column *columns, size_t count, 
 
     if (list == NULL)
         return false;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        size_t before = found;
         for (size_t c = 0; c < table->column_count; c++)
             if (columns[i].entity == table->entity && table->columns[c].field_index == columns[i].field &&
                 found < table->column_count)
                 list[found++] = &table->columns[c];
+        if (found == before && bulk->status == NX_OK)
+            bulk->status = nxi_fail(&bulk->error, NX_ENOFIELD,
+                                    "column %zu of the load's options is no stored field of %s, or stands there twice", i + 1,
+                                    table->entity->name);
+    }
     *ret_list = list;
     *ret_count = found;
     return true;

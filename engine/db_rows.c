@@ -117,9 +117,14 @@ nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi
                         db->driver->dialect->parameters_max);
     if (values == NULL)
         return nxi_fail(error, NX_ENOMEM, "no memory for the statement");
-    for (size_t i = 0; i < raw->count; i++)
+    for (size_t i = 0; i < raw->count; i++) {
+        bool is_text = raw->values[i].type == NX_TYPE_text || raw->values[i].type == NX_TYPE_longtext ||
+                       raw->values[i].type == NX_TYPE_json || raw->values[i].type == NX_TYPE_decimal;
+        if (is_text && !nxi_text_is_valid(raw->values[i].text.data, raw->values[i].text.size, NULL))
+            return nxi_fail(error, NX_EENCODING, "parameter %zu is no valid UTF-8 text, or has a zero byte in it", i + 1);
         if (!nxi_value_copy(&op->arena, &raw->values[i], &values[i]))
             return nxi_fail(error, NX_ENOMEM, "no memory for the statement");
+    }
     nx_status status = nxi_statement_raw(raw->sql, db->driver->dialect, &db->statements, &op->arena, &statement, error);
     if (status != NX_OK)
         return status;

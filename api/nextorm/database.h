@@ -25,7 +25,8 @@ typedef struct nx_bind_options {
     uint32_t pool_timeout_ms;     /* wait for a connection, or for SQLite's writer; default 30000 */
     uint32_t deadline_ms;         /* default deadline of every operation; 0: none */
     /* SQLite */
-    uint16_t readers;             /* reader workers; default one per processor but one, 1 to 4; ignored for ":memory:" (one worker does all) */
+    /* reader workers; default one per processor but one, 1 to 4; ignored for ":memory:", where one worker does all */
+    uint16_t readers;
     nx_synchronous synchronous;   /* default NORMAL: safe against a crash of the program, not against power loss */
     uint32_t group_commit_us;     /* how long the writer may wait for more sessions to share a commit; default 0 */
     bool read_only;               /* open the file for reading only */

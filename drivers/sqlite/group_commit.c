@@ -26,10 +26,10 @@ enum {
     GROUP_MAX = 256,
     GROUP_ROWS_MAX = 20000,      /* rows of one group: who joins a large write waits for all of it */
     COMMIT_PAUSE_NS = 1000000,
-    CHECKPOINT_PAGES = 16384,    /* of the log: moved into the file even while there is work */
+    CHECKPOINT_PAGES = 12288,    /* of the log: moved into the file even while there is work */
     CHECKPOINT_IDLE_PAGES = 1000,
     CHECKPOINT_IDLE_NS = 50000000,
-    CHECKPOINT_LARGE_PAGES = 16384 /* the log is cut, too */
+    CHECKPOINT_LARGE_PAGES = 12288 /* the log is cut, too */
 };
 
 /* ------------------------------------------------------------------------------ beginnings and ends */

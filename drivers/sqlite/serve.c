@@ -282,7 +282,7 @@ static nx_status check_options(const nx_bind_options *options, nx_error *error)
     return NX_OK;
 }
 
-/* One for each processor beside the loop's: more of them only take turns, and share a batch's transaction among fewer requests. */
+/* One for each processor beside the loop's: more only take turns, and share a transaction among fewer requests. */
 static size_t readers_default(void)
 {
     cpu_set_t set;

@@ -458,6 +458,10 @@ static void load_many(model *m)
     }
     cr_assert_eq(COUNT(&m->f, nx_bulk_end(bulk, NULL)), rows);
     nx_bulk_free(bulk);
+    nx_for_each_completion(m->f.loop, batch)
+    {
+        cr_assert_eq(batch->status, NX_OK);
+    }
     for (int k = 0; k < rows; k++, m->post_count++) {
         m->committed.post[m->post_count] =
             (post_item){.present = true, .id = posts[k].id, .title = m->names++, .score = k, .author = NONE};
