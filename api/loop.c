@@ -34,9 +34,21 @@ void nx_loop_close(nx_loop *loop)
     nxi_loop_free(loop);
 }
 
+static nx_status turn(nx_loop *loop, int64_t wait_ns)
+{
+    loop->made_at_turn = loop->made;
+    return nxi_core_turn(loop->core, wait_ns);
+}
+
+/*
+ * An application that answers each completion with new work would leave workers idle until it has seen the last one: what has
+ * gathered is handed over on the way.
+ */
+enum { HAND_OVER_EVERY = 32 };
+
 nx_status nx_submit(nx_loop *loop)
 {
-    return nxi_core_turn(loop->core, 0);
+    return turn(loop, 0);
 }
 
 nx_status nx_run_once(nx_loop *loop, int64_t timeout_ms)
@@ -45,16 +57,20 @@ nx_status nx_run_once(nx_loop *loop, int64_t timeout_ms)
 
     if (loop->ready > 0)
         wait_ns = 0;
-    return nxi_core_turn(loop->core, wait_ns);
+    return turn(loop, wait_ns);
 }
 
 nx_status nx_wait(nx_loop *loop, const nx_completion **ret_completion)
 {
-    /* Completions that are there are given out before the kernel is bothered; new work leaves with the next wait. */
+    if (loop->first != NULL && loop->made - loop->made_at_turn >= HAND_OVER_EVERY) {
+        nx_status status = turn(loop, 0);
+        if (status != NX_OK)
+            return status;
+    }
     while (loop->first == NULL) {
         if (loop->in_flight == 0)
             return NX_ESTATE;
-        nx_status status = nxi_core_turn(loop->core, INT64_MAX);
+        nx_status status = turn(loop, INT64_MAX);
         if (status != NX_OK)
             return status;
     }
@@ -67,13 +83,13 @@ nx_status nx_wait_many(nx_loop *loop, size_t least, int64_t timeout_ms, size_t *
     int64_t until =
         timeout_ms < 0 || timeout_ms > INT64_MAX / 2000000 ? INT64_MAX : nxi_core_now(loop->core) + timeout_ms * 1000000;
     uint64_t wakes = nxi_core_wakes(loop->core);
-    nx_status status = nxi_core_turn(loop->core, 0);
+    nx_status status = turn(loop, 0);
 
     while (status == NX_OK && loop->ready < least && loop->in_flight > 0 && nxi_core_wakes(loop->core) == wakes) {
         int64_t now = until == INT64_MAX ? 0 : nxi_core_now(loop->core);
         if (until != INT64_MAX && now >= until)
             break;
-        status = nxi_core_turn(loop->core, until == INT64_MAX ? INT64_MAX : until - now);
+        status = turn(loop, until == INT64_MAX ? INT64_MAX : until - now);
     }
     *ret_ready = loop->ready;
     return status;
@@ -167,7 +183,7 @@ nx_completion nx_await(nx_loop *loop, nx_op op)
         return (nx_completion){ .op = op, .status = loop->await_error.status, .error = &loop->await_error };
     }
     while ((completion = nxi_completion_of(loop, wanted)) == NULL && status == NX_OK)
-        status = nxi_core_turn(loop->core, INT64_MAX);
+        status = turn(loop, INT64_MAX);
     if (completion != NULL)
         return hand_out(loop, completion);
     nxi_fail(&loop->await_error, status, "the loop cannot go on: %s", nx_status_text(status));

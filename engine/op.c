@@ -162,6 +162,7 @@ nxi_op *nxi_op_new(nx_loop *loop, nx_db *db, void *tag, uint32_t deadline_ms)
         return NULL;
     }
     loop->in_flight++;
+    loop->made++;
     return op;
 }
 

@@ -66,6 +66,7 @@ struct nx_loop {
     size_t ready;            /* completions in the queue */
     size_t in_flight;        /* operations without their last completion */
     uint64_t completed;
+    uint64_t made, made_at_turn;  /* operations, and how many of them there were at the last turn */
     struct nx_db *databases; /* in the order in which they were made */
     struct nx_session *sessions;
     struct nx_query *queries; /* that belong to nobody else */

@@ -67,7 +67,8 @@ NX_API void nx_loop_close(nx_loop *loop);
 NX_API NX_MUST_CHECK nx_status nx_submit(nx_loop *loop);
 
 /*
- * The next completion; when none is there, submits and waits for one. It stays at the head until nx_seen.
+ * The next completion; when none is there, submits and waits for one (new work may be submitted earlier). It stays at the head
+ * until nx_seen.
  * NX_ESTATE: nothing is in flight, so nothing could ever come.
  */
 NX_API NX_MUST_CHECK nx_status nx_wait(nx_loop *loop, const nx_completion **ret_completion);
