@@ -15,14 +15,15 @@ nx_bulk *nx_bulk_begin(nx_db *db, const nx_entity *entity, const nx_bulk_options
 nx_status nx_bulk_rows(nx_bulk *bulk, const void *rows, size_t count, size_t *ret_taken)
 {
     const char *row = rows;
-    size_t size = bulk->table->entity->row_size, taken = 0;
-    nx_status status = NX_OK;
+    size_t taken = 0;
+    nx_status status = rows == NULL && count > 0 ? NX_EINVAL : NX_OK;
 
     while (taken < count && status == NX_OK) {
-        status = nxi_bulk_struct(bulk, row + taken * size);
+        status = nxi_bulk_struct(bulk, row + taken * bulk->row_size);
         taken += status == NX_OK;
     }
-    *ret_taken = taken;
+    if (ret_taken != NULL)
+        *ret_taken = taken;
     return status;
 }
 

@@ -134,8 +134,10 @@ static nx_op write_row(nx_db *db, void *row, nxi_write write, void *tag)
         nxi_fail(&error, NX_EINVAL, "no row is given");
         return nxi_op_refuse(db->loop, db, tag, NX_EINVAL, &error);
     }
+    while (s != NULL && s->inner != NULL)
+        s = s->inner;
     if (s != NULL)
-        return nxi_session_write_row(s->inner != NULL ? s->inner : s, row, write, tag);
+        return nxi_session_write_row(s, row, write, tag);
     nxi_op *op = nxi_op_new(db->loop, db, tag, default_deadline(db));
     if (op != NULL)
         nxi_db_write_row(db, op, row, write);

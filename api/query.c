@@ -256,7 +256,7 @@ const char *nx_sql(nx_query *q)
     nx_error error;
     nxi_bound bound;
 
-    if (q == NULL || q->used_up || q->error != NULL)
+    if (q == NULL || q->used_up || q->error != NULL || q->db == NULL)
         return NULL;
     nx_status status = nxi_db_check(q->db, true, &error);
     if (status == NX_OK)

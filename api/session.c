@@ -12,10 +12,21 @@ nx_session *nx_session_begin(nx_loop *loop, const nx_session_options *options)
     return nxi_session_new(loop, NULL, options);
 }
 
+enum { NUMBER_LAST = UINT16_MAX - 8 };
+
 nx_session *nx_session_nested(nx_session *outer, const nx_session_options *options)
 {
-    if (nxi_session_check(outer, &outer->error) != NX_OK)
+    if (outer == NULL || nxi_session_check(outer, &outer->error) != NX_OK)
         return NULL;
+    /* What is in flight belongs to the outer session; a savepoint in its middle would belong to neither. */
+    if (outer->root->running > 0 || outer->root->waiting_first != NULL) {
+        nxi_fail(&outer->error, NX_ESTATE, "operations of the outer session are queued or in flight: wait for them first");
+        return NULL;
+    }
+    if (outer->root->number > NUMBER_LAST) {
+        nxi_fail(&outer->error, NX_ELIMIT, "too many nested sessions in one transaction: commit first");
+        return NULL;
+    }
     nx_session *s = nxi_session_new(outer->loop, outer, options);
     if (s != NULL && !s->options.join && !nxi_session_save_images(s)) {
         nxi_session_free(s);
@@ -92,7 +103,7 @@ void *nx_session_find(nx_session *s, const nx_entity *entity, const nx_value *va
     nxi_arena scratch;
     void *row = NULL;
 
-    if (table == NULL || count != table->key_count || count > NXI_COUNT(key) || !nxi_identity_settle(&s->root->identity))
+    if (table == NULL || values == NULL || count != table->key_count || count > NXI_COUNT(key) || !nxi_identity_settle(&s->root->identity))
         return NULL;
     nxi_arena_init(&scratch, s->loop->memory);
     for (size_t i = 0; i < count; i++) {
@@ -119,6 +130,8 @@ nx_op nx_refresh(nx_session *s, void *row, void *tag)
 
 nx_op nx_load_lazy(void *row, nx_column column, void *tag)
 {
+    if (row == NULL)
+        return (nx_op){ 0, 0 };
     const nxi_table *table = nxi_row_of(row)->table;
     nx_db *db = table->db;
     nx_error error;
@@ -130,7 +143,9 @@ nx_op nx_load_lazy(void *row, nx_column column, void *tag)
         return nxi_op_refuse(db->loop, db, tag, NX_ENOFIELD, &error);
     }
     nx_session *s = nxi_row_of(row)->owner;
-    return nxi_session_load(s != NULL && s->inner != NULL ? s->inner : s, row, &table->columns[table->field_column[column.field]],
+    while (s != NULL && s->inner != NULL)
+        s = s->inner;
+    return nxi_session_load(s, row, &table->columns[table->field_column[column.field]],
                             tag);
 }
 

@@ -3,7 +3,7 @@
  */
 #include "engine/bulk.h"
 
-enum { BATCH_ROWS_DEFAULT = 10000, REJECTS_MAX = 65536 };
+enum { BATCH_ROWS_DEFAULT = 10000, BATCH_ROWS_MAX = 1000000, REJECTS_MAX = 65536 };
 
 /* Rows that have to be written by one statement. */
 typedef struct lot {
@@ -35,6 +35,10 @@ static bool copy_columns(nx_bulk *bulk, const nx_column *columns, size_t count, 
 
     if (list == NULL)
         return false;
+    if (columns == NULL) {
+        bulk->status = nxi_fail(&bulk->error, NX_EINVAL, "a number of columns is given, and no columns");
+        count = 0;
+    }
     for (size_t i = 0; i < count; i++) {
         size_t before = found;
         for (size_t c = 0; c < table->column_count; c++)
@@ -72,10 +76,13 @@ nx_bulk *nxi_bulk_new(nx_db *db, const nxi_table *table, const nx_bulk_options *
     bulk->loop = db->loop;
     bulk->db = db;
     bulk->table = table;
+    bulk->row_size = table->entity->row_size;
     if (options != NULL)
         bulk->options = *options;
     if (bulk->options.batch_rows == 0)
         bulk->options.batch_rows = BATCH_ROWS_DEFAULT;
+    if (bulk->options.batch_rows > BATCH_ROWS_MAX)
+        bulk->options.batch_rows = BATCH_ROWS_MAX;
     if (bulk->options.batches_in_flight == 0)
         bulk->options.batches_in_flight = 1;
     nxi_arena_init(&bulk->arena, bulk->loop->memory);
@@ -103,6 +110,8 @@ void nxi_bulk_free(nx_bulk *bulk)
     if (bulk == NULL)
         return;
     nx_loop *loop = bulk->loop;
+    if (bulk->end != NULL)
+        nxi_op_failf(bulk->end, NX_ECANCELED, "the load was freed before it had ended");
     /* Batches in flight are finished by their own operation; they only lose their load. */
     for (nxi_bulk_batch *batch = bulk->flying; batch != NULL; batch = batch->next)
         batch->bulk = NULL;
@@ -217,7 +226,8 @@ static void hand_keys_back(const nx_bulk *bulk, const lot *part)
     if (part->sources == NULL || key == NULL)
         return;
     for (size_t i = 0; i < part->count; i++)
-        memcpy((char *)part->sources[i] + key->offset, (const char *)part->rows[i] + key->offset, key->field->size);
+        if (part->sources[i] != NULL)
+            memcpy((char *)part->sources[i] + key->offset, (const char *)part->rows[i] + key->offset, key->field->size);
 }
 
 static void account(nx_bulk *bulk, const nxi_bulk_batch *batch, const nxi_call *call, int64_t *ret_loaded)
@@ -478,6 +488,8 @@ nx_status nxi_bulk_struct(nx_bulk *bulk, const void *given)
 
     if (status != NX_OK)
         return status;
+    if (given == NULL)
+        return nxi_fail(&bulk->error, NX_EINVAL, "no rows are given");
     nxi_arena *arena = &bulk->filling->arena;
     void *row = new_row(bulk);
     if (row == NULL)
@@ -504,6 +516,10 @@ nx_status nxi_bulk_columns(nx_bulk *bulk, const nx_column *columns, size_t count
 {
     const nxi_table *table = bulk->table;
 
+    if (bulk->status != NX_OK)
+        return bulk->status;
+    if (columns == NULL && count > 0)
+        return nxi_fail(&bulk->error, NX_EINVAL, "no columns are given");
     if (bulk->counts.given > 0 || bulk->columns != NULL)
         return nxi_fail(&bulk->error, NX_ESTATE, "the columns are set already, or rows were given");
     const nxi_column **list = NXI_ARENA_ARRAY(&bulk->arena, const nxi_column *, count == 0 ? 1 : count);
@@ -564,6 +580,8 @@ nx_status nxi_bulk_values(nx_bulk *bulk, const nx_value *values)
 
     if (status != NX_OK)
         return status;
+    if (values == NULL && bulk->column_count > 0)
+        return nxi_fail(&bulk->error, NX_EINVAL, "no values are given");
     if (bulk->columns == NULL)
         return nxi_fail(&bulk->error, NX_ESTATE, "nx_bulk_columns was not called");
     void *row = new_row(bulk);

@@ -15,6 +15,7 @@ struct nx_bulk {
     nx_db *db;                      /* NULL: it was freed */
     struct nx_bulk *next;           /* of the loop */
     const nxi_table *table;
+    size_t row_size;                /* of the structs given */
     nx_bulk_options options;
     nxi_arena arena;                /* options, columns */
     nxi_conflict conflict;

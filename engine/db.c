@@ -154,7 +154,7 @@ static void rows_free(nx_db *db)
 {
     for (size_t i = 0; i < db->rows.capacity; i++)
         if (db->rows.entries[i].item != NULL)
-            nxi_release(db->loop->memory, nxi_row_of(db->rows.entries[i].item));
+            nxi_db_free_row(db, db->rows.entries[i].item);
     nxi_map_fini(&db->rows);
 }
 
@@ -408,32 +408,47 @@ typedef struct drop {
     const char *const *tables;
     const char **texts;
     size_t count;
+    size_t probed; /* tables before this one were looked at */
 } drop;
+
+static void probe_from(nx_db *db, nxi_op *op, drop *plan, size_t first);
 
 static void drop_probed(nxi_call *call)
 {
     drop *plan = call->context;
+    const nxi_request *request = &call->request;
+    size_t done = request->status == NX_OK ? request->step_count : request->failed_step;
 
-    /* A probe that fails (no such table) is no reason to stop: the DROP itself decides. */
-    for (size_t i = 0; i < plan->count && call->request.status == NX_OK; i++)
-        if (call->request.steps[i].raw.row_count != 0) {
-            nxi_op_failf(call->op, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA", plan->tables[i]);
+    for (size_t i = 0; i < done && i < request->step_count; i++)
+        if (request->steps[i].raw.row_count != 0) {
+            nxi_op_failf(call->op, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA",
+                         plan->tables[plan->probed + i]);
             return;
         }
-    run_script(call->db, call->op, plan->texts, plan->count);
+    /* A table that is not there holds nothing, and whether that is an error the DROP decides; the others are still looked at. */
+    if (request->status != NX_OK && request->status != NX_EUNDEFINED) {
+        nxi_op_fail(call->op, request->status, request->error);
+        return;
+    }
+    size_t next = plan->probed + done + (request->status == NX_OK ? 0 : 1);
+    if (next < plan->count)
+        probe_from(call->db, call->op, plan, next);
+    else
+        run_script(call->db, call->op, plan->texts, plan->count);
 }
 
 static bool probe_steps(nx_db *db, nxi_op *op, const drop *plan, nxi_step *steps)
 {
-    nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, plan->count);
+    size_t count = plan->count - plan->probed;
+    nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count);
     nxi_buf sql;
     bool done = statements != NULL;
 
     nxi_buf_init(&sql, op->loop->memory);
-    for (size_t i = 0; done && i < plan->count; i++) {
+    for (size_t i = 0; done && i < count; i++) {
         nxi_buf_clear(&sql);
         nxi_buf_puts(&sql, "SELECT 1 FROM ");
-        nxi_quote(db->driver->dialect, plan->tables[i], &sql);
+        nxi_quote(db->driver->dialect, plan->tables[plan->probed + i], &sql);
         nxi_buf_puts(&sql, " LIMIT 1");
         const char *text = sql.failed ? NULL : nxi_arena_text(&op->arena, sql.data, sql.size);
         done = text != NULL;
@@ -444,11 +459,23 @@ static bool probe_steps(nx_db *db, nxi_op *op, const drop *plan, nxi_step *steps
     return done;
 }
 
+static void probe_from(nx_db *db, nxi_op *op, drop *plan, size_t first)
+{
+    nxi_call *call = nxi_call_new(op, db, plan->count - first, drop_probed);
+
+    plan->probed = first;
+    if (call == NULL || !probe_steps(db, op, plan, call->request.steps)) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    call->context = plan;
+    nxi_call_submit(call);
+}
+
 void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count, unsigned flags)
 {
     nx_error error;
     drop *plan = NXI_ARENA_NEW(&op->arena, drop);
-    nxi_call *call;
 
     if (nxi_db_check(db, false, &error) != NX_OK) {
         nxi_op_fail(op, error.status, &error);
@@ -475,11 +502,7 @@ void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count,
         run_script(db, op, plan->texts, count);
         return;
     }
-    call = nxi_call_new(op, db, count, drop_probed);
-    if (call == NULL || !probe_steps(db, op, plan, call->request.steps))
-        goto no_memory;
-    call->context = plan;
-    nxi_call_submit(call);
+    probe_from(db, op, plan, 0);
     return;
 
 no_memory:

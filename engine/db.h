@@ -73,6 +73,9 @@ const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity);
 
 void *nxi_db_make_row(nx_db *db, const nxi_table *table);
 void nxi_db_release_row(nx_db *db, void *row);
+/* Copy what such a row points to into memory of its own. False: it is another row, or out of memory. */
+NX_MUST_CHECK bool nxi_db_own_texts(nx_db *db, void *row);
+void nxi_db_free_row(nx_db *db, void *row);
 
 typedef enum nxi_write { NXI_WRITE_SAVE, NXI_WRITE_INSERT, NXI_WRITE_DELETE } nxi_write;
 /* A row outside sessions: one statement, one transaction. */

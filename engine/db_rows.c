@@ -42,12 +42,61 @@ void *nxi_db_make_row(nx_db *db, const nxi_table *table)
     return NULL;
 }
 
+/* Texts of a row that was made alone lie in an arena of its own, reached through the header's link, which no list uses. */
+static nxi_arena *texts_of(const nxi_row *header)
+{
+    return (nxi_arena *)(void *)header->next;
+}
+
+bool nxi_db_own_texts(nx_db *db, void *row)
+{
+    nxi_row *header = nxi_row_of(row);
+    const nxi_table *table = header->table;
+    nxi_memory *memory = db->loop->memory;
+    uint64_t *all;
+
+    if (nxi_map_find(&db->rows, address_hash(row), is_same, row) == NULL)
+        return false;
+    /* All of them anew, so that a row saved a thousand times does not keep a thousand texts. */
+    nxi_arena *fresh = nxi_zalloc(memory, sizeof(*fresh));
+    if (fresh == NULL)
+        return false;
+    nxi_arena_init(fresh, memory);
+    size_t words = (table->column_count + 63) / 64;
+    all = nxi_arena_get(fresh, words * sizeof(*all), 16);
+    if (all != NULL)
+        memset(all, 0xff, words * sizeof(*all));
+    if (all == NULL || !nxi_row_own(table, row, all, fresh)) {
+        /* The row may point into it already: it replaces the old one all the same, which must then stay too. */
+        if (texts_of(header) != NULL)
+            nxi_arena_adopt(fresh, texts_of(header));
+        nxi_release(memory, texts_of(header));
+        header->next = (nxi_row *)(void *)fresh;
+        return false;
+    }
+    if (texts_of(header) != NULL)
+        nxi_arena_fini(texts_of(header));
+    nxi_release(memory, texts_of(header));
+    header->next = (nxi_row *)(void *)fresh;
+    return true;
+}
+
+void nxi_db_free_row(nx_db *db, void *row)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    if (texts_of(header) != NULL)
+        nxi_arena_fini(texts_of(header));
+    nxi_release(db->loop->memory, texts_of(header));
+    nxi_release(db->loop->memory, header);
+}
+
 void nxi_db_release_row(nx_db *db, void *row)
 {
     if (row == NULL || nxi_map_find(&db->rows, address_hash(row), is_same, row) == NULL)
         return;
     nxi_map_remove(&db->rows, address_hash(row), row);
-    nxi_release(db->loop->memory, nxi_row_of(row));
+    nxi_db_free_row(db, row);
 }
 
 typedef struct row_write {

@@ -395,9 +395,12 @@ void nxi_query_start(nxi_op *op, nx_query *q, const nxi_ask *ask)
     call->request.tracked = !q->untracked || q->session != NULL;
     call->request.row_owner = q->session == NULL ? NULL : q->session->root;
     call->request.writes = writes;
-    if (q->session != NULL && !nxi_session_attach(q->session, call, writes || select->for_update)) {
-        leave(q);
-        return;
+    if (q->session != NULL) {
+        status = nxi_session_attach(q->session, call, writes || select->for_update, &error);
+        if (status != NX_OK) {
+            fail_query(op, q, status, &error);
+            return;
+        }
     }
     nxi_call_submit(call);
 }
@@ -405,7 +408,13 @@ void nxi_query_start(nxi_op *op, nx_query *q, const nxi_ask *ask)
 static void start_in_session(nxi_op *op, void *context)
 {
     const run *r = context;
+    nx_error error;
 
+    if (r->query->db == NULL) {
+        nxi_fail(&error, NX_ECLOSED, "the database of the query was freed");
+        fail_query(op, r->query, NX_ECLOSED, &error);
+        return;
+    }
     nxi_query_start(op, r->query, &r->ask);
 }
 
@@ -416,6 +425,10 @@ nx_op nxi_query_run(nx_query *q, const nxi_ask *ask, void *tag)
 
     if (op == NULL)
         return handle;
+    if (ask->verb == NXI_VERB_UPDATE && ask->assignment_count != 0 && ask->assignments == NULL) {
+        nxi_op_failf(op, NX_EINVAL, "no assignments are given");
+        return handle;
+    }
     if (ask->verb == NXI_VERB_UPDATE && ask->assignment_count == 0) {
         nxi_op_finish(op); /* nothing to set: nothing to send */
         return handle;

@@ -493,3 +493,43 @@ bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena
     nxi_row_of(row)->lazy_missing &= missing;
     return true;
 }
+
+static bool holds_pointer(const nxi_column *column)
+{
+    switch ((int)column->type) {
+    case NX_TYPE_text:
+    case NX_TYPE_longtext:
+    case NX_TYPE_bytes:
+    case NX_TYPE_decimal:
+    case NX_TYPE_json:
+    case NX_TYPE_vector: return true;
+    default: return false;
+    }
+}
+
+bool nxi_table_has_pointers(const nxi_table *table)
+{
+    for (size_t i = 0; i < table->column_count; i++)
+        if (holds_pointer(&table->columns[i]))
+            return true;
+    return false;
+}
+
+bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        const nxi_column *column = &table->columns[i];
+        nx_value value;
+        if ((bits[i / 64] >> (i % 64) & 1) == 0 || !holds_pointer(column))
+            continue;
+        /* The key of a row that is pointed to is that row's. */
+        if (column->form == NXI_FORM_REFERENCE && ((const nx_reference *)(const void *)((const char *)row + column->offset))->row != NULL)
+            continue;
+        nxi_column_get(column, row, &value);
+        if (value.type == NX_TYPE_null)
+            continue;
+        if (!nxi_value_copy(arena, &value, &value) || !nxi_column_set(column, row, value, arena))
+            return false;
+    }
+    return true;
+}

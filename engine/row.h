@@ -128,6 +128,14 @@ void nxi_column_get(const nxi_column *column, const void *row, nx_value *ret_val
 NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
 bool nxi_column_is_null(const nxi_column *column, const void *row);
 
+/*
+ * Copy what `columns` of the row point to (texts, bytes, keys) into `arena`, so that the row does not depend on its user's memory.
+ * `bits`: one for each table column. False: out of memory; some are copied.
+ */
+NX_MUST_CHECK bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena);
+/* Any column holds a pointer. */
+bool nxi_table_has_pointers(const nxi_table *table);
+
 /* Set the key to "none": zero, no text. */
 void nxi_row_clear_key(const nxi_table *table, void *row);
 /* All key columns are set (an automatic integer key: not 0; a made uuid or ulid: not all zero). */

@@ -7,6 +7,18 @@
 
 enum { MAP_KEPT_MAX = 1024 }; /* slots of a map that are kept with a session's struct */
 
+/* An operation that waits for its turn, or has it. */
+typedef struct pending {
+    nxi_turn turn;
+    nxi_op *op;
+    size_t part;
+} pending;
+
+static const nxi_turn *turn_of(const nxi_op *op)
+{
+    return &((const pending *)op->context)->turn;
+}
+
 /* ------------------------------------------------------------------------------ life */
 
 /* A session is made and freed for every unit of work: the struct, its parts and a small map are kept. */
@@ -113,16 +125,25 @@ static void session_destroy(nx_session *s)
     loop->free_sessions = s;
 }
 
-static void refuse_waiting(nx_session *root)
+/* Operations that wait for their turn end: all of the root's, those of one session, or those of one database. */
+static void refuse_waiting(nx_session *root, const nx_session *only, const nx_db *db)
 {
-    while (root->waiting_first != NULL) {
-        nxi_op *op = root->waiting_first;
-        root->waiting_first = op->next;
+    nxi_op **link = &root->waiting_first;
+
+    root->waiting_last = NULL;
+    while (*link != NULL) {
+        nxi_op *op = *link;
+        if ((only != NULL && turn_of(op)->session != only) || (db != NULL && op->db != db)) {
+            root->waiting_last = op;
+            link = &op->next;
+            continue;
+        }
+        *link = op->next;
         op->next = NULL;
         op->stop = NULL;
-        nxi_op_failf(op, NX_ECLOSED, "the session was freed");
+        op->context = NULL;
+        nxi_op_failf(op, NX_ECLOSED, "%s", db != NULL ? "the database was freed" : "the session was freed");
     }
-    root->waiting_last = NULL;
 }
 
 /*
@@ -133,6 +154,8 @@ static void give_up_nested(nx_session *s)
 {
     nx_session *root = s->root;
 
+    if (s->ended)
+        return;
     if (s->options.join) {
         root->failed = true; /* its work cannot be told from the outer one's */
         return;
@@ -157,36 +180,93 @@ void nxi_session_free(nx_session *s)
         nxi_session_free(s->inner);
     if (s->outer != NULL && s->outer->inner == s)
         s->outer->inner = NULL;
-    if (s->root == s)
-        refuse_waiting(s);
-    else if (!s->ended)
+    refuse_waiting(s->root, s->root == s ? NULL : s, NULL);
+    if (s->root == s) {
+        /* Nested ones that were ended and not freed share its rows. */
+        for (nx_session *nested = s->loop->sessions, *next; nested != NULL; nested = next) {
+            next = nested->next;
+            if (nested->root == s && nested != s)
+                session_destroy(nested);
+        }
+    } else if (s->running == 0) {
         give_up_nested(s);
-    s->ended = true;
+    }
     s->doomed = true;
     if (s->running == 0)
         session_destroy(s);
 }
 
+/* The rows of a database that is freed are gone with it; nobody may look at them again. */
+static void forget_rows(nx_session *root, const nx_db *db)
+{
+    nxi_row *last = NULL;
+
+    for (nxi_row **link = &root->new_first; *link != NULL;) {
+        if ((*link)->table->db == db) {
+            *link = (*link)->next;
+            continue;
+        }
+        last = *link;
+        link = &last->next;
+    }
+    root->new_last = last;
+    for (nxi_row *row = root->identity.first; row != NULL; row = row->next) {
+        if (row->table->db != db)
+            continue;
+        nxi_identity_remove(&root->identity, nxi_row_data(row));
+        row->flags |= NXI_ROW_LISTED;
+    }
+    (void)nxi_identity_sweep(&root->identity, NXI_ROW_LISTED);
+    for (nxi_gone **link = &root->gone; *link != NULL;)
+        if (nxi_row_of((*link)->row)->table->db == db)
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+}
+
+static void forget_saved(nx_session *s, const nx_db *db)
+{
+    for (nxi_saved **link = &s->saved; *link != NULL;)
+        if (nxi_row_of((*link)->row)->table->db == db)
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+}
+
+static void forget_part(nx_session *s, nx_db *db)
+{
+    for (size_t i = 0; i < s->part_count; i++) {
+        nxi_part *part = &s->parts[i];
+        if (part->db != db)
+            continue;
+        s->failed = s->failed || part->transaction != 0;
+        if (db->state == NXI_DB_BOUND)
+            part_farewell(part);
+        part->transaction = 0;
+        part->db = NULL;
+    }
+}
+
 void nxi_sessions_forget_db(nx_loop *loop, nx_db *db)
 {
+    nx_error error;
+
+    nxi_fail(&error, NX_ECLOSED, "the database of the query was freed");
     for (nx_session *s = loop->sessions; s != NULL; s = s->next) {
-        for (nx_query *q = s->queries; q != NULL; q = q->next)
-            if (q->db == db && db->state != NXI_DB_BOUND)
-                q->db = NULL;
+        forget_part(s, db);
         s->last_table = NULL;
-        for (size_t i = 0; i < s->part_count; i++) {
-            nxi_part *part = &s->parts[i];
-            if (part->db != db)
-                continue;
-            if (part->transaction != 0 && db->state == NXI_DB_BOUND) {
-                part_farewell(part);
-                s->failed = true;
-            } else if (part->transaction != 0) {
-                part->transaction = 0;
-                s->failed = true;
+        if (!db->freeing)
+            continue;
+        for (nx_query *q = s->queries; q != NULL; q = q->next)
+            if (q->db == db) {
+                nxi_query_mistake(q, &error);
+                q->db = NULL;
             }
-            part->db = NULL;
-        }
+        forget_saved(s, db);
+        if (s->root != s)
+            continue;
+        refuse_waiting(s, NULL, db);
+        forget_rows(s, db);
     }
 }
 
@@ -228,30 +308,23 @@ nx_status nxi_session_check(const nx_session *s, nx_error *error)
 
 /* ------------------------------------------------------------------------------ transactions */
 
-bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes)
+nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_error *error)
 {
     const nx_session_options *options = &s->root->options;
     nxi_request *request = &call->request;
-    nx_error error;
-    nx_status status = nxi_db_check(call->db, false, &error);
+    nx_status status = nxi_db_check(call->db, false, error);
 
-    if (status != NX_OK) {
-        nxi_op_fail(call->op, status, &error);
-        return false;
-    }
+    if (status != NX_OK)
+        return status;
     nxi_part *part = nxi_session_part(s, call->db);
-    if (part == NULL) {
-        nxi_op_fail(call->op, NX_ENOMEM, NULL);
-        return false;
-    }
-    if (writes && options->read_only) {
-        nxi_op_failf(call->op, NX_EREADONLY, "the session is read-only");
-        return false;
-    }
+    if (part == NULL)
+        return nxi_fail(error, NX_ENOMEM, "no memory for a transaction");
+    if (writes && options->read_only)
+        return nxi_fail(error, NX_EREADONLY, "the session is read-only");
     request->writes = writes;
     if (part->transaction == 0) {
         if (!writes && !options->serializable && !options->immediate && !options->read_only)
-            return true;
+            return NX_OK;
         request->begin = options->read_only             ? NXI_BEGIN_SNAPSHOT
                          : writes || options->immediate ? NXI_BEGIN_WRITE
                                                         : NXI_BEGIN_READ;
@@ -260,7 +333,7 @@ bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes)
         part->level = s->level;
     }
     request->transaction = part->transaction;
-    return true;
+    return NX_OK;
 }
 
 void nxi_session_answered(nx_session *s, nxi_call *call)
@@ -294,12 +367,6 @@ bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction)
 
 /* ------------------------------------------------------------------------------ turns */
 
-/* An operation that waits for its turn, or has it. */
-typedef struct pending {
-    nxi_turn turn;
-    nxi_op *op;
-    size_t part;
-} pending;
 
 static void pump(nx_session *root);
 
@@ -389,8 +456,11 @@ static void savepoints_done(nxi_call *call)
         nxi_session_leave(s);
         return;
     }
+    if (part->undo != 0)
+        part->level = part->undo - 1;
     part->undo = 0;
-    part->level = s->options.join ? part->level : s->level;
+    if (!s->options.join)
+        part->level = s->level;
     wait->part++;
     set_savepoints(wait);
 }
@@ -416,6 +486,8 @@ static bool may_start(nx_session *root, const pending *wait)
     if (!shared && root->running > 0)
         return false;
     root->running++;
+    if (wait->turn.session != root)
+        wait->turn.session->running++;
     root->exclusive = !shared;
     return true;
 }
@@ -481,5 +553,9 @@ void nxi_session_leave(nx_session *s)
     NX_ASSERT(root->running > 0);
     root->running--;
     root->exclusive = false;
+    if (s != root && --s->running == 0 && s->doomed) {
+        give_up_nested(s);
+        session_destroy(s);
+    }
     pump(root);
 }

@@ -48,7 +48,7 @@ struct nx_session {
     size_t part_count, part_capacity;
     size_t primary;                /* the first part that was used */
     nxi_op *waiting_first, *waiting_last;
-    size_t running;                /* operations in flight */
+    size_t running;                /* operations in flight; on the root: of all its sessions */
     bool exclusive;                /* the one in flight runs alone */
     bool ended;
     bool failed;                   /* a transaction was lost: only a rollback or the end is possible */
@@ -90,10 +90,10 @@ void nxi_session_leave(nx_session *s);
 
 /*
  * Fill in how a request of this session runs on its database: its transaction, a begin if one is needed. `writes`: what it
- * carries changes data or takes locks. After it is done nxi_session_answered keeps the part's state. false: the
- * operation has failed (memory, or a write in a read-only session).
+ * carries changes data or takes locks. After it is done nxi_session_answered keeps the part's state. Fails when the database is
+ * closed, without memory, and for a write in a read-only session.
  */
-NX_MUST_CHECK bool nxi_session_attach(nx_session *s, nxi_call *call, bool writes);
+NX_MUST_CHECK nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_error *error);
 void nxi_session_answered(nx_session *s, nxi_call *call);
 bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction);
 
@@ -109,6 +109,8 @@ NX_MUST_CHECK bool nxi_session_learn(nx_session *s, void **rows, size_t count, n
 
 /* Row states after a rollback: rows written since become new again, others are to be read again. */
 void nxi_session_undo(nx_session *s);
+/* Of one database only: its transaction failed while others were committed. */
+void nxi_session_undo_db(nx_session *root, const nx_db *db);
 /* The same for a nested session: back to what was when it began. */
 void nxi_session_undo_nested(nx_session *s);
 /* A flush inside an operation's turn, before it starts: then(op, context) follows, or the operation fails and leaves. */

@@ -14,7 +14,8 @@ typedef struct finish {
     bool in_turn; /* a flush before another operation: `then` goes on with its turn */
     void (*then)(nxi_op *op, void *context);
     void *then_context;
-    void *only;      /* one row */
+    void *only;    /* one row */
+    bool deleting; /* it is to be deleted */
     nxi_plan *plans; /* one for each part */
     size_t plan_count;
     size_t at;        /* the part at hand */
@@ -27,6 +28,7 @@ typedef struct finish {
 } finish;
 
 static void flush_part(finish *f);
+static void release_part(finish *f);
 static void commit_part(finish *f);
 static void rollback_part(finish *f);
 
@@ -220,6 +222,8 @@ static void committed(nxi_call *call)
         roll_everything_back(f);
         return;
     }
+    if (part->db != NULL)
+        nxi_session_undo_db(root, part->db);
     /* Others are committed already: go on, so that as much as possible is, and report it. */
     f->at++;
     commit_part(f);
@@ -277,7 +281,7 @@ static void released(nxi_call *call)
     }
     part->level = f->session->level - 1;
     f->at++;
-    commit_part(f);
+    release_part(f);
 }
 
 static void release_part(finish *f)
@@ -445,10 +449,10 @@ static void flush_part(finish *f)
         return;
     }
     call->context = f;
-    if (!nxi_session_attach(s, call, true)) {
-        /* The operation is over: a write in a read-only session, or memory. */
-        s->error = *f->op->last.public.error;
-        nxi_session_leave(s);
+    nx_status status = nxi_session_attach(s, call, true, &f->error);
+    if (status != NX_OK) {
+        f->status = status;
+        flush_failed(f);
         return;
     }
     nxi_plan_steps(plan, call->request.steps + extra);
@@ -498,6 +502,15 @@ static void start(nxi_op *op, void *context)
     nx_status status;
 
     (void)op;
+    if (f->deleting) {
+        status = nxi_session_delete_row(f->session, f->only);
+        if (status != NX_OK) {
+            f->error = f->session->error;
+            f->status = status;
+            flush_failed(f);
+            return;
+        }
+    }
     if (f->how == NXI_FINISH_ROLLBACK) {
         roll_everything_back(f);
         return;
@@ -557,7 +570,7 @@ static uint32_t deadline_of(const nx_session *s)
     return deadline;
 }
 
-static nx_op finish_queue(nx_session *s, nxi_finish how, void *only, void *tag)
+static nx_op finish_queue(nx_session *s, nxi_finish how, void *only, bool deleting, void *tag)
 {
     nxi_op *op = nxi_op_new(s->loop, NULL, tag, deadline_of(s));
     finish *f = op == NULL ? NULL : finish_new(s, op, how);
@@ -570,6 +583,7 @@ static nx_op finish_queue(nx_session *s, nxi_finish how, void *only, void *tag)
         return handle;
     }
     f->only = only;
+    f->deleting = deleting;
     if (how == NXI_FINISH_COMMIT && s->outer != NULL)
         nxi_op_failf(op, NX_ESTATE, "a nested session cannot commit: end it, and commit the outer one");
     else
@@ -579,20 +593,16 @@ static nx_op finish_queue(nx_session *s, nxi_finish how, void *only, void *tag)
 
 nx_op nxi_session_finish_op(nx_session *s, nxi_finish how, void *tag)
 {
-    return finish_queue(s, how, NULL, tag);
+    return finish_queue(s, how, NULL, false, tag);
 }
 
 nx_op nxi_session_write_row(nx_session *s, void *row, nxi_write write, void *tag)
 {
     nx_error error;
 
-    if (write == NXI_WRITE_DELETE) {
-        nx_status status = nxi_session_delete_row(s, row);
-        if (status != NX_OK)
-            return nxi_op_refuse(s->loop, NULL, tag, status, &s->error);
-    } else if (write == NXI_WRITE_INSERT && nxi_row_of(row)->state != NXI_ROW_NEW) {
+    if (write == NXI_WRITE_INSERT && nxi_row_of(row)->state != NXI_ROW_NEW) {
         nxi_fail(&error, NX_ESTATE, "the row of %s is stored already", nxi_row_of(row)->table->entity->name);
         return nxi_op_refuse(s->loop, NULL, tag, NX_ESTATE, &error);
     }
-    return finish_queue(s, NXI_FINISH_FLUSH, row, tag);
+    return finish_queue(s, NXI_FINISH_FLUSH, row, write == NXI_WRITE_DELETE, tag);
 }

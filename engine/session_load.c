@@ -91,9 +91,14 @@ static void start_load(nxi_op *op, void *context)
     call->request.steps[0] = (nxi_step){
         .kind = NXI_STEP_FETCH, .statement = statement, .values = key, .value_count = table->key_count, .row_limit = 1
     };
-    if (l->session != NULL && !nxi_session_attach(l->session, call, false)) {
-        leave(l);
-        return;
+    if (l->session != NULL) {
+        nx_error error;
+        nx_status status = nxi_session_attach(l->session, call, false, &error);
+        if (status != NX_OK) {
+            nxi_op_fail(op, status, &error);
+            leave(l);
+            return;
+        }
     }
     nxi_call_submit(call);
     return;
@@ -158,10 +163,13 @@ static void raw_done(nxi_call *call)
 static void start_raw(nxi_op *op, void *context)
 {
     raw_run *r = context;
+    nx_error error;
+    nx_status status;
 
-    (void)op;
     /* What the text does is not known: it runs where writes run, unless the session only reads. */
-    if (!nxi_session_attach(r->session, r->call, !r->session->root->options.read_only)) {
+    status = nxi_session_attach(r->session, r->call, !r->session->root->options.read_only, &error);
+    if (status != NX_OK) {
+        nxi_op_fail(op, status, &error);
         nxi_session_leave(r->session);
         return;
     }

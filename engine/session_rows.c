@@ -1,8 +1,8 @@
 /*
  * session_rows - the rows of a session: made, added, learned from queries, expired, undone.
  */
+#include "engine/planner.h"
 #include "engine/session.h"
-#include "engine/uow.h"
 
 static void *refuse(nx_session *s, nx_status status)
 {
@@ -44,6 +44,7 @@ void *nxi_session_new_row(nx_session *s, const nx_entity *entity)
     void *row = nxi_row_new(&s->root->arena, table, s->root);
     if (row == NULL)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", entity->name));
+    nxi_row_of(row)->spare = s->root->number;
     append_new(s->root, nxi_row_of(row));
     return row;
 }
@@ -57,6 +58,8 @@ void *nxi_session_add_row(nx_session *s, void *row)
 
     if (s->ended || s->inner != NULL)
         return refuse(s, nxi_session_check(s, &s->error));
+    if (((nx_db *)table->db)->loop != s->loop)
+        return refuse(s, nxi_fail(&s->error, NX_EINVAL, "the row of %s is of another loop", table->entity->name));
     if (from->owner != NULL)
         return refuse(s, nxi_fail(&s->error, NX_ESTATE, "the row of %s belongs to a session already", table->entity->name));
     if (from->state == NXI_ROW_GONE)
@@ -66,6 +69,7 @@ void *nxi_session_add_row(nx_session *s, void *row)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
     nxi_row *header = nxi_row_of(copy);
     header->lazy_missing = from->lazy_missing;
+    header->spare = root->number;
     if (!nxi_row_copy(table, copy, row, &root->arena))
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
     if (is_new) {
@@ -154,15 +158,17 @@ static void resolve_references(nx_session *root, void *row)
     const nxi_table *table = nxi_row_of(row)->table;
     nx_value key[16];
 
+    if (!nxi_row_is_same(nxi_row_of(row)))
+        return; /* what the user has set stays */
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
         if (column->form != NXI_FORM_REFERENCE || column->key_part != 0 || column->target->key_count > NXI_COUNT(key))
             continue;
         for (size_t part = 0; part < column->target->key_count; part++)
             nxi_column_get(&table->columns[i + part], row, &key[part]);
-        if (key[0].type == NX_TYPE_null)
-            continue;
         nx_reference *reference = (void *)((char *)row + column->offset);
+        if (key[0].type == NX_TYPE_null || reference->row != NULL)
+            continue;
         reference->row = nxi_identity_find(&root->identity, column->target, key);
         ((nx_reference *)(void *)((char *)nxi_row_snapshot(row) + column->offset))->row = reference->row;
     }
@@ -186,27 +192,26 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
     nxi_row *first = NULL, *last = NULL;
     uint64_t hashes[LEARN_AHEAD];
 
-    if (!nxi_identity_settle(identity) || !nxi_map_reserve(&identity->map, count))
-        return false;
-    for (size_t start = 0; start < count; start += LEARN_AHEAD) {
+    bool learned = nxi_identity_settle(identity) && nxi_map_reserve(&identity->map, count);
+    for (size_t start = 0; learned && start < count; start += LEARN_AHEAD) {
         size_t end = nxi_min_size(count, start + LEARN_AHEAD);
         /* A big map misses the cache at every look-up: ask for a run of slots first. */
         for (size_t i = start; i < end; i++) {
             hashes[i - start] = nxi_row_key_hash(table, rows[i]);
             nxi_map_prefetch(&identity->map, hashes[i - start]);
         }
-        for (size_t i = start; i < end; i++) {
+        for (size_t i = start; learned && i < end; i++) {
             void *known = nxi_identity_find_row(identity, table, rows[i], hashes[i - start]);
             if (known != NULL) {
-                if (!refresh(root, known, rows[i]))
-                    return false;
+                learned = refresh(root, known, rows[i]);
                 rows[i] = known;
                 ((nx_db *)table->db)->stats.identity_hits++;
                 continue;
             }
             nxi_row *header = nxi_row_of(rows[i]);
-            if (!nxi_identity_add(identity, rows[i], hashes[i - start]))
-                return false;
+            learned = nxi_identity_add(identity, rows[i], hashes[i - start]);
+            if (!learned)
+                break;
             header->next = NULL;
             if (last == NULL)
                 first = header;
@@ -219,9 +224,11 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
     nxi_identity_append(identity, first, last);
     if (settled)
         identity->unsettled = NULL; /* all of them are in the map */
-    /* New rows stay where they were decoded: the session takes the memory over. */
+    /* New rows stay where they were decoded: the session takes the memory over, also when not all could be learned. */
     if (first != NULL)
         nxi_arena_adopt(&root->arena, arena);
+    if (!learned)
+        return false;
     if (has_references(table))
         for (size_t i = 0; i < count; i++)
             resolve_references(root, rows[i]);
@@ -295,7 +302,7 @@ void nxi_session_next_number(nx_session *root)
 }
 
 /* Rows that are new again come before those that were never written: in the order of their making, as before. */
-static void undo_since(nx_session *root, uint16_t since)
+static void undo_since(nx_session *root, uint16_t since, const nx_db *only)
 {
     nxi_row *again;
 
@@ -303,6 +310,8 @@ static void undo_since(nx_session *root, uint16_t since)
         root->failed = true;
     bring_back(root, since);
     for (nxi_row *header = root->identity.first; header != NULL; header = header->next) {
+        if (only != NULL && header->table->db != only)
+            continue;
         if (header->state != NXI_ROW_NEW && header->state != NXI_ROW_GONE && was_made_since(header, since))
             make_new_again(root, header);
         else
@@ -327,8 +336,13 @@ static void undo_since(nx_session *root, uint16_t since)
 
 void nxi_session_undo(nx_session *root)
 {
-    undo_since(root, root->transaction_number);
+    undo_since(root, root->transaction_number, NULL);
     root->transaction_number = root->number;
+}
+
+void nxi_session_undo_db(nx_session *root, const nx_db *db)
+{
+    undo_since(root, root->transaction_number, db);
 }
 
 bool nxi_session_save_images(nx_session *s)
@@ -360,20 +374,28 @@ bool nxi_session_save_images(nx_session *s)
 void nxi_session_undo_nested(nx_session *s)
 {
     nx_session *root = s->root;
+    nxi_row *last = NULL;
 
-    undo_since(root, s->number);
-    /* What the nested session made is forgotten; what was pending when it began is pending again, as it was. */
-    root->new_first = root->new_last = NULL;
+    undo_since(root, s->number, NULL);
+    /* What was pending when it began is pending again, as it was. */
     for (nxi_saved *saved = s->saved; saved != NULL; saved = saved->next) {
         nxi_row *header = nxi_row_of(saved->row);
         memcpy(saved->row, saved->image, 2 * header->table->row_size);
         header->state = saved->state;
-        if (saved->state != NXI_ROW_NEW)
-            continue;
-        /* Saved in order of making and kept in reverse: each goes to the front. */
-        header->next = root->new_first;
-        root->new_first = header;
-        if (root->new_last == NULL)
-            root->new_last = header;
+        if (saved->state == NXI_ROW_NEW)
+            header->flags |= NXI_ROW_LISTED;
     }
+    /* What it made itself is forgotten. */
+    for (nxi_row **link = &root->new_first; *link != NULL;) {
+        nxi_row *header = *link;
+        if (header->spare >= s->number && (header->flags & NXI_ROW_LISTED) == 0) {
+            *link = header->next;
+            header->next = NULL;
+            continue;
+        }
+        header->flags &= (uint8_t)~NXI_ROW_LISTED;
+        last = header;
+        link = &header->next;
+    }
+    root->new_last = last;
 }

@@ -57,15 +57,17 @@ static bool attach(stream *st, nxi_call *call)
 {
     nx_session *s = st->query->session;
     nx_error error;
-    nx_status status = nxi_db_check(st->query->db, false, &error);
+    nx_status status = st->query->db == NULL ? nxi_fail(&error, NX_ECLOSED, "the database of the query was freed")
+                                             : nxi_db_check(st->query->db, false, &error);
 
     if (status != NX_OK) {
         fail_stream(st, status, &error);
         return false;
     }
     if (!st->opened && s != NULL) {
-        if (!nxi_session_attach(s, call, false)) {
-            end_turn(st);
+        status = nxi_session_attach(s, call, false, &error);
+        if (status != NX_OK) {
+            fail_stream(st, status, &error);
             return false;
         }
         st->transaction = call->request.transaction;
@@ -235,6 +237,11 @@ static void start_stream(nxi_op *op, void *context)
     nxi_bound bound;
     nx_error error;
 
+    if (q->db == NULL) {
+        nxi_fail(&error, NX_ECLOSED, "the database of the query was freed");
+        fail_stream(st, NX_ECLOSED, &error);
+        return;
+    }
     nx_status status = nxi_select_bind(&q->select, NXI_VERB_FETCH, (nx_column){ .field = UINT16_MAX }, NULL, 0,
                                        q->db->driver->dialect, &q->db->statements, &op->arena, &bound, &error);
     nxi_step *open = NXI_ARENA_NEW(&op->arena, nxi_step);

@@ -42,6 +42,22 @@ static void count_up_version(const nxi_column *version, void *row)
         ++*(int64_t *)(void *)member;
 }
 
+/*
+ * What the user's pointers lead to may change or be freed from now on: the row keeps copies. Outside sessions only rows that were made one
+ * by one have memory of their own for that; others are no longer compared, so that their next save writes all columns.
+ */
+static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    if (s != NULL) {
+        if (!nxi_row_own(batch->table, row, batch->columns, &s->root->arena))
+            s->root->failed = true;
+    } else if (!nxi_db_own_texts(batch->table->db, row)) {
+        header->flags &= (uint8_t)~NXI_ROW_TRACKED;
+    }
+}
+
 static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
 {
     nxi_row *header = nxi_row_of(row);
@@ -61,7 +77,9 @@ static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
     }
     if (header->state != NXI_ROW_EXPIRED)
         header->state = NXI_ROW_STORED;
-    if (tracked)
+    if (tracked && batch->verb != NXI_BATCH_DELETE && nxi_table_has_pointers(batch->table))
+        own_texts(batch, row, s);
+    if ((header->flags & NXI_ROW_TRACKED) != 0)
         nxi_row_track(row);
 }
 

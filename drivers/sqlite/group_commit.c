@@ -133,7 +133,7 @@ static bool is_atomic(const nxi_request *request)
     if (request->step_count != 1)
         return false;
     if (step->kind != NXI_STEP_WRITE)
-        return step->kind == NXI_STEP_EXECUTE;
+        return false; /* the user's own text may say OR FAIL, which leaves what was done so far */
     const nxi_column *key = step->statement->key_column;
     /* A key that does not fit its member is found only when the row is there. */
     return step->row_count == 1 && (key == NULL || key->type == NX_TYPE_i64);
@@ -145,6 +145,7 @@ static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
     nxi_sq_connection *connection = &worker->main;
     bool atomic = !alone && is_atomic(request);
     bool guarded = !alone && !atomic;
+    sqlite3_int64 changes = sqlite3_total_changes64(connection->db);
     int code = guarded ? nxi_sq_do(connection, NXI_SQ_GROUP_SAVE) : SQLITE_OK;
 
     if (code != SQLITE_OK)
@@ -158,7 +159,8 @@ static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
     if (request->status == NX_OK)
         return true;
     /* A savepoint that cannot be undone must not be committed with the rest. */
-    if (!atomic && (alone || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
+    bool undone = atomic && sqlite3_total_changes64(connection->db) == changes; /* not so after a trigger's RAISE(FAIL) */
+    if (!undone && (alone || atomic || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
         nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK))
         nxi_sq_rollback(connection);
     nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
