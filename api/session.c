@@ -103,7 +103,8 @@ void *nx_session_find(nx_session *s, const nx_entity *entity, const nx_value *va
     nxi_arena scratch;
     void *row = NULL;
 
-    if (table == NULL || values == NULL || count != table->key_count || count > NXI_COUNT(key) || !nxi_identity_settle(&s->root->identity))
+    if (table == NULL || values == NULL || count != table->key_count || count > NXI_COUNT(key) ||
+        !nxi_identity_settle(&s->root->identity))
         return NULL;
     nxi_arena_init(&scratch, s->loop->memory);
     for (size_t i = 0; i < count; i++) {
@@ -145,8 +146,7 @@ nx_op nx_load_lazy(void *row, nx_column column, void *tag)
     nx_session *s = nxi_row_of(row)->owner;
     while (s != NULL && s->inner != NULL)
         s = s->inner;
-    return nxi_session_load(s, row, &table->columns[table->field_column[column.field]],
-                            tag);
+    return nxi_session_load(s, row, &table->columns[table->field_column[column.field]], tag);
 }
 
 static nx_op refuse_db(nx_session *s, void *tag)

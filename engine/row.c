@@ -15,9 +15,7 @@
 /* ----------------------------------------------------------------------------- reading */
 
 #define READ_CASE(name, field)                                                                                                   \
-    case NX_TYPE_##name:                                                                                                         \
-        ret_value->field = *(const nx_##name *)member;                                                                           \
-        break;
+    case NX_TYPE_##name: ret_value->field = *(const nx_##name *)member; break;
 static inline void read_member(nx_type type, const void *member, nx_value *ret_value)
 {
     ret_value->type = type;
@@ -49,8 +47,7 @@ static inline void read_member(nx_type type, const void *member, nx_value *ret_v
     case NX_TYPE_null:
     case NX_TYPE_key:
     case NX_TYPE_set:
-    case NX_TYPE_count:
-        ret_value->type = NX_TYPE_null;
+    case NX_TYPE_count: ret_value->type = NX_TYPE_null;
     }
 }
 #undef READ_CASE
@@ -139,9 +136,7 @@ bool nxi_column_is_null(const nxi_column *column, const void *row)
 /* ----------------------------------------------------------------------------- writing */
 
 #define WRITE_CASE(name, field)                                                                                                  \
-    case NX_TYPE_##name:                                                                                                         \
-        *(nx_##name *)member = (nx_##name)value->field;                                                                          \
-        break;
+    case NX_TYPE_##name: *(nx_##name *)member = (nx_##name)value->field; break;
 static void write_member(nx_type type, void *member, const nx_value *value)
 {
     switch (type) {
@@ -164,14 +159,11 @@ static void write_member(nx_type type, void *member, const nx_value *value)
     case NX_TYPE_bytes:
     case NX_TYPE_decimal:
     case NX_TYPE_json:
-    case NX_TYPE_vector:
-        memcpy(member, &value->text, sizeof(value->text));
-        break;
+    case NX_TYPE_vector: memcpy(member, &value->text, sizeof(value->text)); break;
     case NX_TYPE_null:
     case NX_TYPE_key:
     case NX_TYPE_set:
-    case NX_TYPE_count:
-        NX_ASSERT(nxi_type_is_scalar(type));
+    case NX_TYPE_count: NX_ASSERT(nxi_type_is_scalar(type));
     }
 }
 #undef WRITE_CASE
@@ -190,7 +182,7 @@ static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_v
         if (parts == NULL)
             return false;
         reference->row = NULL;
-        reference->key = (nx_key){.parts = parts, .part_count = count};
+        reference->key = (nx_key){ .parts = parts, .part_count = count };
     }
     if (reference->key.part_count != count)
         return true; /* an earlier part was NULL and the last one has been seen */
@@ -200,14 +192,14 @@ static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_v
         return true;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].type == NX_TYPE_null)
-            reference->key = (nx_key){.part_count = 0};
+            reference->key = (nx_key){ .part_count = 0 };
     }
     return true;
 }
 
 static bool set_reference(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
 {
-    nx_reference reference = {0};
+    nx_reference reference = { 0 };
     bool done = true;
 
     if (column->target->key_count > 1) {
@@ -216,7 +208,7 @@ static bool set_reference(const nxi_column *column, void *row, nx_value value, n
             reference = read_reference(column, row);
         done = set_key_part(column, &reference, value, arena);
     } else if (value.type != NX_TYPE_null) {
-        reference.key = (nx_key){.value = value, .part_count = 1};
+        reference.key = (nx_key){ .value = value, .part_count = 1 };
     }
     if (done)
         memcpy(AT_MUTABLE(row, column->offset), &reference, sizeof(reference));
@@ -392,16 +384,11 @@ static bool doubles_differ(const void *a, const void *b)
 static bool members_differ(nx_type type, const void *a, const void *b)
 {
     switch (nxi_types[type].size) {
-    case 1:
-        return *(const char *)a != *(const char *)b;
-    case 2:
-        return memcmp(a, b, 2) != 0;
-    case 4:
-        return memcmp(a, b, 4) != 0;
-    case 8:
-        return type == NX_TYPE_f64 ? doubles_differ(a, b) : memcmp(a, b, 8) != 0;
-    default:
-        return nxi_type_is_pointer(type) ? pointers_differ(type, a, b) : memcmp(a, b, 16) != 0;
+    case 1: return *(const char *)a != *(const char *)b;
+    case 2: return memcmp(a, b, 2) != 0;
+    case 4: return memcmp(a, b, 4) != 0;
+    case 8: return type == NX_TYPE_f64 ? doubles_differ(a, b) : memcmp(a, b, 8) != 0;
+    default: return nxi_type_is_pointer(type) ? pointers_differ(type, a, b) : memcmp(a, b, 16) != 0;
     }
 }
 
@@ -432,7 +419,7 @@ bool nxi_column_changed(const nxi_column *column, const void *row, const void *s
 
 static bool copy_key(nxi_arena *arena, const nx_key *key, nx_key *ret_key)
 {
-    nx_key copy = {.part_count = key->part_count};
+    nx_key copy = { .part_count = key->part_count };
     nx_value *parts = NULL;
 
     if (key->part_count == 1) {
@@ -523,7 +510,8 @@ bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_ar
         if ((bits[i / 64] >> (i % 64) & 1) == 0 || !holds_pointer(column))
             continue;
         /* The key of a row that is pointed to is that row's. */
-        if (column->form == NXI_FORM_REFERENCE && ((const nx_reference *)(const void *)((const char *)row + column->offset))->row != NULL)
+        if (column->form == NXI_FORM_REFERENCE &&
+            ((const nx_reference *)(const void *)((const char *)row + column->offset))->row != NULL)
             continue;
         nxi_column_get(column, row, &value);
         if (value.type == NX_TYPE_null)

@@ -367,7 +367,6 @@ bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction)
 
 /* ------------------------------------------------------------------------------ turns */
 
-
 static void pump(nx_session *root);
 
 static void waiting_stop(nxi_op *op, nx_status why)

@@ -14,8 +14,8 @@ typedef struct finish {
     bool in_turn; /* a flush before another operation: `then` goes on with its turn */
     void (*then)(nxi_op *op, void *context);
     void *then_context;
-    void *only;    /* one row */
-    bool deleting; /* it is to be deleted */
+    void *only;      /* one row */
+    bool deleting;   /* it is to be deleted */
     nxi_plan *plans; /* one for each part */
     size_t plan_count;
     size_t at;        /* the part at hand */

@@ -43,8 +43,8 @@ static void count_up_version(const nxi_column *version, void *row)
 }
 
 /*
- * What the user's pointers lead to may change or be freed from now on: the row keeps copies. Outside sessions only rows that were made one
- * by one have memory of their own for that; others are no longer compared, so that their next save writes all columns.
+ * What the user's pointers lead to may change or be freed from now on: the row keeps copies. Outside sessions only rows that were
+ * made one by one have memory of their own for that; others are no longer compared, so that their next save writes all columns.
  */
 static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
 {

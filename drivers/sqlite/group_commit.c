@@ -24,9 +24,9 @@
 
 enum {
     GROUP_MAX = 256,
-    GROUP_ROWS_MAX = 20000,      /* rows of one group: who joins a large write waits for all of it */
+    GROUP_ROWS_MAX = 20000, /* rows of one group: who joins a large write waits for all of it */
     COMMIT_PAUSE_NS = 1000000,
-    CHECKPOINT_PAGES = 12288,    /* of the log: moved into the file even while there is work */
+    CHECKPOINT_PAGES = 12288, /* of the log: moved into the file even while there is work */
     CHECKPOINT_IDLE_PAGES = 1000,
     CHECKPOINT_IDLE_NS = 50000000,
     CHECKPOINT_LARGE_PAGES = 12288 /* the log is cut, too */
@@ -160,8 +160,9 @@ static bool run_member(nxi_sq_worker *worker, nxi_request *request, bool alone)
         return true;
     /* A savepoint that cannot be undone must not be committed with the rest. */
     bool undone = atomic && sqlite3_total_changes64(connection->db) == changes; /* not so after a trigger's RAISE(FAIL) */
-    if (!undone && (alone || atomic || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
-        nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK))
+    if (!undone &&
+        (alone || atomic || !nxi_sq_in_transaction(connection) || nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) != SQLITE_OK ||
+         nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) != SQLITE_OK))
         nxi_sq_rollback(connection);
     nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
     return false;

@@ -231,8 +231,8 @@ Test(sqlite_dialect, texts_in_long_lists_are_exact)
                                         "back\\slash",
                                         "new\nline",
                                         "\x01\x1f\x7f",
-                                        "gr\xc3\xbc\xc3\x9f"
-                                        "e",
+                                        ("gr\xc3\xbc\xc3\x9f"
+                                         "e"),
                                         "\xf0\x9f\x98\x80",
                                         "null",
                                         "1",
