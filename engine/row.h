@@ -129,7 +129,8 @@ NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value 
 bool nxi_column_is_null(const nxi_column *column, const void *row);
 
 /*
- * Copy what `columns` of the row point to (texts, bytes, keys) into `arena`, so that the row does not depend on its user's memory.
+ * Copy what `columns` of the row point to (texts, bytes, keys) into `arena`, so that the row does not depend on its user's
+ * memory.
  * `bits`: one for each table column. False: out of memory; some are copied.
  */
 NX_MUST_CHECK bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena);

@@ -37,22 +37,18 @@ static bool start(perf_job *job, session_slot *slot, const perf_item *item)
     return perf_engine_queued(job, nx_session_end(slot->session, slot), "nx_session_end");
 }
 
-/* Take all completions that are there, and begin a session in the place of each. */
-static bool collect(perf_job *job, uint64_t *begun, perf_sum *sum)
+/* Take a completion, and begin a session in its place. */
+static bool collect(perf_job *job, const nx_completion *completion, uint64_t *begun, perf_sum *sum)
 {
-    const nx_completion *completion;
-
-    while ((completion = nx_peek(job->loop)) != NULL) {
-        session_slot *slot = completion->tag;
-        bool ok = perf_engine_good(completion, "nx_session_end");
-        nx_seen(job->loop, completion);
-        if (ok)
-            perf_sum_event(sum, slot->event);
-        nx_session_free(slot->session);
-        slot->session = NULL;
-        if (!ok || (*begun < job->rows && !start(job, slot, &job->task.items[(*begun)++])))
-            return false;
-    }
+    session_slot *slot = completion->tag;
+    bool ok = perf_engine_good(completion, "nx_session_end");
+    nx_seen(job->loop, completion);
+    if (ok)
+        perf_sum_event(sum, slot->event);
+    nx_session_free(slot->session);
+    slot->session = NULL;
+    if (!ok || (*begun < job->rows && !start(job, slot, &job->task.items[(*begun)++])))
+        return false;
     return true;
 }
 
@@ -66,13 +62,13 @@ static bool commit_all(perf_job *job, session_slot *slots, perf_sum *sum)
             return false;
         begun++;
     }
-    while (nx_in_flight(job->loop) > 0) {
+    while (nx_in_flight(job->loop) > 0 || nx_peek(job->loop) != NULL) {
         nx_status status = nx_wait(job->loop, &first);
         if (status != NX_OK) {
             fprintf(stderr, "nextorm-perf: nx_wait: %s\n", nx_status_name(status));
             return false;
         }
-        if (!collect(job, &begun, sum))
+        if (!collect(job, first, &begun, sum))
             return false;
     }
     return true;

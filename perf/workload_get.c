@@ -39,19 +39,15 @@ static bool queue_get(perf_job *job, uint64_t index)
     return perf_engine_queued(job, op, "nx_get");
 }
 
-/* Take all completions that are there, and queue an operation in the place of each. */
-static bool collect(perf_job *job, uint64_t *queued, perf_sum *sum)
+/* Take a completion, and queue an operation in its place. */
+static bool collect(perf_job *job, const nx_completion *completion, uint64_t *queued, perf_sum *sum)
 {
-    const nx_completion *completion;
-
-    while ((completion = nx_peek(job->loop)) != NULL) {
-        bool ok = perf_engine_good(completion, "nx_get");
-        if (ok && completion->count == 1)
-            perf_sum_event(sum, completion->rows[0]);
-        nx_seen(job->loop, completion);
-        if (!ok || (*queued < job->ops && !queue_get(job, (*queued)++)))
-            return false;
-    }
+    bool ok = perf_engine_good(completion, "nx_get");
+    if (ok && completion->count == 1)
+        perf_sum_event(sum, completion->rows[0]);
+    nx_seen(job->loop, completion);
+    if (!ok || (*queued < job->ops && !queue_get(job, (*queued)++)))
+        return false;
     return true;
 }
 
@@ -63,13 +59,13 @@ static bool get_all(perf_job *job, perf_sum *sum)
     while (queued < job->workload->in_flight && queued < job->ops)
         if (!queue_get(job, queued++))
             return false;
-    while (nx_in_flight(job->loop) > 0) {
+    while (nx_in_flight(job->loop) > 0 || nx_peek(job->loop) != NULL) {
         nx_status status = nx_wait(job->loop, &first);
         if (status != NX_OK) {
             fprintf(stderr, "nextorm-perf: nx_wait: %s\n", nx_status_name(status));
             return false;
         }
-        if (!collect(job, &queued, sum))
+        if (!collect(job, first, &queued, sum))
             return false;
     }
     return true;

@@ -44,12 +44,14 @@ NX_API nx_session *nx_session_begin(nx_loop *loop, const nx_session_options *opt
  * releases the savepoint, its rollback, or freeing it without an end, undoes what was done since: rows that it made are
  * forgotten, what was pending before is pending again as it was. The outer one is not usable until it is freed or ended.
  * Isolation (serializable, immediate, read_only) is the outermost session's.
- * NULL: out of memory or `outer` is ended.
+ * NULL: out of memory, `outer` is ended or has operations queued or in flight, or 65 000 nested sessions were made in
+ * one transaction; nx_session_error(outer) says which. Freeing the outermost session frees its nested ones.
  */
 NX_API nx_session *nx_session_nested(nx_session *outer, const nx_session_options *options);
 
 /*
- * Flush and commit, then the session is ended: its rows stay readable, nothing more can be queued.
+ * Flush and commit, then the session is ended: its rows stay readable (texts that the application set last are still its
+ * own memory), nothing more can be queued. An end that fails rolls everything back, and the session is ended too.
  * Several databases: all are flushed first (one failure rolls back all), then the primary, the
  * first one used, is committed, then the others: its failure is NX_ECOMMIT and rolls back the rest,
  * a later one's is NX_EPARTIAL. The error's outcome says what happened.

@@ -142,7 +142,8 @@ LIFETIME(ended_nested_session_outlives_its_outer_one)
 
 LIFETIME(transaction_lost_inside_a_nested_session)
 {
-    OK(f, nx_execute(f->db, "CREATE TRIGGER lose BEFORE INSERT ON slot BEGIN SELECT RAISE(ROLLBACK, 'lost'); END", nx_no_args, NULL));
+    const char *trigger = "CREATE TRIGGER lose BEFORE INSERT ON slot BEGIN SELECT RAISE(ROLLBACK, 'lost'); END";
+    OK(f, nx_execute(f->db, trigger, nx_no_args, NULL));
     nx_session *s = nxt_session(f, NULL);
     new_author(s, "outer");
     OK(f, nx_flush(s, NULL));

@@ -142,8 +142,8 @@ Test(sqlite_batch, keys_are_right_whatever_the_schema_does)
 {
     static const char *const twists[] = {
         /* another row for some of the rows */
-        ("CREATE TRIGGER t AFTER INSERT ON thing WHEN new.number = 150 BEGIN INSERT INTO thing (number, ratio, title) VALUES (-1, "
-         "0, 'by trigger'); DELETE FROM thing WHERE number = -1; END"),
+        ("CREATE TRIGGER t AFTER INSERT ON thing WHEN new.number = 150 BEGIN "
+         "INSERT INTO thing (number, ratio, title) VALUES (-1, 0, 'by trigger'); DELETE FROM thing WHERE number = -1; END"),
         "CREATE TRIGGER t BEFORE INSERT ON thing WHEN new.number % 10 = 3 BEGIN INSERT INTO owner (name) VALUES ('x'); END",
         /* rows left out */
         "CREATE TRIGGER t BEFORE INSERT ON thing WHEN new.number = 100 BEGIN SELECT RAISE(IGNORE); END",
