@@ -42,6 +42,7 @@ static const char description[] =
     "nothing was rejected.\n\n"
     "Result\n"
     "  The last line: read R = loaded L + ignored I + updated U + rejected J\n"
+    "  (+ not loaded N after a failure)\n"
     "  Exit status: 0 all rows were loaded, ignored or updated; 1 the load failed, what earlier batches wrote stays; 2 wrong "
     "arguments; 3 some rows were rejected; 130 interrupted (the batch is finished first).\n\n"
     "Examples\n"

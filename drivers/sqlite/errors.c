@@ -214,6 +214,9 @@ nx_status nxi_sq_describe(nxi_sq_connection *connection, int code, const nxi_sta
             nxi_fail(error, status, "database \"%s\" is busy: another process or connection holds its lock", connection->path);
         else if (status == NX_EFULL || status == NX_EIO || status == NX_ECORRUPT || status == NX_EREADONLY || status == NX_EOPEN)
             nxi_fail(error, status, "database \"%s\": %s", connection->path, status == NX_EFULL ? "the disk is full" : message);
+        else if (status == NX_EFOREIGNKEY && statement != NULL && statement->table != NULL)
+            nxi_fail(error, status, "%s: a row of \"%s\" refers to one that is not there, or is itself still referred to", message,
+                     statement->table->name);
         else
             nxi_fail(error, status, "%s", message);
         memcpy(error->sqlstate, status == NX_EFULL ? "53100" : found->sqlstate, sizeof(error->sqlstate));
