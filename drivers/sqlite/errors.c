@@ -7,7 +7,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-typedef struct kind { int code; nx_status status; bool retryable; char sqlstate[6]; } kind;
+typedef struct kind {
+    int code;
+    nx_status status;
+    bool retryable;
+    char sqlstate[6];
+} kind;
 
 /* Extended codes before the primary ones that they belong to. */
 static const kind kinds[] = {
@@ -40,7 +45,12 @@ static const kind kinds[] = {
 };
 
 /* What SQLITE_ERROR means is only in its words; the name of the culprit stands behind them. */
-typedef struct phrase { const char *text; nx_status status; char sqlstate[6]; bool names_table, names_column; } phrase;
+typedef struct phrase {
+    const char *text;
+    nx_status status;
+    char sqlstate[6];
+    bool names_table, names_column;
+} phrase;
 static const phrase phrases[] = {
     { "no such table: ", NX_EUNDEFINED, "42P01", true, false },
     { "no such column: ", NX_EUNDEFINED, "42703", false, true },
@@ -162,8 +172,10 @@ static nx_status describe_stop(nxi_sq_connection *connection, nx_error *error)
     nx_status why = connection->stopped == NX_OK ? NX_ECANCELED : connection->stopped;
 
     connection->stopped = NX_OK;
-    nxi_fail(error, why, "%s", why == NX_EDEADLINE ? "the deadline passed while the statement ran"
-             : why == NX_ECLOSED ? "the database was closed" : "the statement was cancelled");
+    nxi_fail(error, why, "%s",
+             why == NX_EDEADLINE ? "the deadline passed while the statement ran"
+             : why == NX_ECLOSED ? "the database was closed"
+                                 : "the statement was cancelled");
     memcpy(error->sqlstate, "57014", sizeof(error->sqlstate));
     return why;
 }
@@ -215,8 +227,8 @@ nx_status nxi_sq_describe(nxi_sq_connection *connection, int code, const nxi_sta
         else if (status == NX_EFULL || status == NX_EIO || status == NX_ECORRUPT || status == NX_EREADONLY || status == NX_EOPEN)
             nxi_fail(error, status, "database \"%s\": %s", connection->path, status == NX_EFULL ? "the disk is full" : message);
         else if (status == NX_EFOREIGNKEY && statement != NULL && statement->table != NULL)
-            nxi_fail(error, status, "%s: a row of \"%s\" refers to one that is not there, or is itself still referred to", message,
-                     statement->table->name);
+            nxi_fail(error, status, "%s: a row of \"%s\" refers to one that is not there, or is itself still referred to",
+                     message, statement->table->name);
         else
             nxi_fail(error, status, "%s", message);
         memcpy(error->sqlstate, status == NX_EFULL ? "53100" : found->sqlstate, sizeof(error->sqlstate));
