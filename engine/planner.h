@@ -76,8 +76,11 @@ static inline void *nxi_planner_new_target(const nxi_column *column, const void 
 NX_MUST_CHECK bool nxi_planner_scratch(nxi_planner *p, const nxi_table *table);
 /* The row joins the batch of that verb, level, its table and the scratch bits. */
 NX_MUST_CHECK nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, uint32_t level, void *row);
-/* A reference to a row that this flush does not insert would be written as NULL, silently: an error. */
-NX_MUST_CHECK nx_status nxi_planner_check_references(const nxi_planner *p, const void *row);
+/*
+ * A reference to a row that this flush does not insert would be written as NULL, silently: an error. `bits`: columns that are
+ * written; NULL: all.
+ */
+NX_MUST_CHECK nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, const uint64_t *bits);
 NX_MUST_CHECK nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level);
 /* All new rows of the session, referenced ones first. */
 NX_MUST_CHECK nx_status nxi_planner_inserts(nxi_planner *p);

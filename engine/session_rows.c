@@ -167,10 +167,14 @@ static void resolve_references(nx_session *root, void *row)
         for (size_t part = 0; part < column->target->key_count; part++)
             nxi_column_get(&table->columns[i + part], row, &key[part]);
         nx_reference *reference = (void *)((char *)row + column->offset);
-        if (key[0].type == NX_TYPE_null || reference->row != NULL)
+        if (key[0].type == NX_TYPE_null)
             continue;
-        reference->row = nxi_identity_find(&root->identity, column->target, key);
-        ((nx_reference *)(void *)((char *)nxi_row_snapshot(row) + column->offset))->row = reference->row;
+        void *found = nxi_identity_find(&root->identity, column->target, key);
+        /* The row that it pointed to is gone: what is left of it is its key. */
+        if (found == NULL && reference->row != NULL && column->target->key_count == 1)
+            reference->key = (nx_key){ .value = key[0], .part_count = 1 };
+        reference->row = found;
+        *(nx_reference *)(void *)((char *)nxi_row_snapshot(row) + column->offset) = *reference;
     }
 }
 

@@ -144,7 +144,7 @@ static nx_status plan_update_bits(nxi_planner *p, void *row)
     nx_status status = nxi_row_prepare(table, row, false, p->columns, count, p->error);
 
     if (status == NX_OK)
-        status = nxi_planner_check_references(p, row);
+        status = nxi_planner_check_references(p, row, p->bits);
     return status == NX_OK ? nxi_planner_put(p, NXI_BATCH_UPDATE, table->order, row) : status;
 }
 

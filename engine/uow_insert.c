@@ -4,13 +4,13 @@
 #include "engine/planner.h"
 
 /* A reference to a row that no flush of this session will insert would be written as NULL, silently. */
-nx_status nxi_planner_check_references(const nxi_planner *p, const void *row)
+nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, const uint64_t *bits)
 {
     const nxi_table *table = nxi_row_of(row)->table;
 
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
-        if (column->form != NXI_FORM_REFERENCE)
+        if (column->form != NXI_FORM_REFERENCE || (bits != NULL && !nxi_bit_is_set(bits, i)))
             continue;
         const nx_reference *reference = (const void *)((const char *)row + column->offset);
         if (reference->row == NULL)
@@ -53,7 +53,7 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
     nx_status status = nxi_row_prepare(table, row, true, NULL, 0, p->error);
 
     if (status == NX_OK)
-        status = nxi_planner_check_references(p, row);
+        status = nxi_planner_check_references(p, row, NULL);
     if (status != NX_OK)
         return status;
     if (!nxi_planner_scratch(p, table))

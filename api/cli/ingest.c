@@ -184,6 +184,7 @@ static bool print_sum(const run *self, bool good)
 static int finish(run *self, bool good)
 {
     uint64_t rejected = self->load.counts.rejected + self->misfits;
+    bool arguments_wrong = self->plan.arguments_wrong;
 
     if (self->planned) {
         progress_end(&self->progress, self->read);
@@ -203,7 +204,7 @@ static int finish(run *self, bool good)
         good = false;
     }
     if (!good)
-        return STATUS_FAILED;
+        return arguments_wrong ? STATUS_USAGE : STATUS_FAILED;
     if (stop_signal != 0)
         return STATUS_SIGNAL_BASE + stop_signal;
     return rejected > 0 ? STATUS_REJECTS : STATUS_OK;

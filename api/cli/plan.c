@@ -54,11 +54,13 @@ bool plan_parse_columns(plan *self, const char *text)
             if (type == NX_TYPE_null) {
                 complain("--columns: unknown type \"%.*s\" of column \"%.*s\"; known: %s", (int)type_name.size, type_name.data,
                          (int)name.size, name.data, convert_type_names());
+                self->arguments_wrong = true;
                 return false;
             }
         }
         if (name.size == 0) {
             complain("--columns %s: a name is missing", text);
+            self->arguments_wrong = true;
             return false;
         }
         add_column(self, name, type);
@@ -83,6 +85,7 @@ static bool take_types(plan *self, const char *text)
         else
             complain("--columns: the header has no column \"%s\"", typed.columns[i].name);
     }
+    self->arguments_wrong = self->arguments_wrong || !good;
     plan_free(&typed);
     return good;
 }
@@ -288,6 +291,7 @@ static bool take_key_option(plan *self, const char *text)
 
         if (place == self->count) {
             complain("--key: there is no column \"%.*s\"", (int)name.size, name.data);
+            self->arguments_wrong = true;
             return false;
         }
         self->columns[place].in_key = true;
@@ -365,6 +369,7 @@ static bool find_keys(plan *self, const ingest_options *options, const target *i
     }
     if (options->on_conflict != NX_CONFLICT_ERROR && options->key == NULL && self->automatic_key != NULL) {
         complain("--on-conflict needs a key in the input: name it with --key");
+        self->arguments_wrong = true;
         return false;
     }
     return true;

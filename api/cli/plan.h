@@ -22,6 +22,7 @@ typedef struct plan {
     plan_column *columns; /* of the input, in its order */
     size_t count, capacity;
     bool by_name;         /* fields have names (NDJSON) */
+    bool arguments_wrong; /* why plan_make failed: the arguments do not fit the input */
     uint64_t record_bytes; /* of a record of the sample, on average */
     char *automatic_key;  /* column that the database numbers, or NULL */
     nx_entity *entity;

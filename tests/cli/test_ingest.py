@@ -438,13 +438,13 @@ def sample_decides_later_rows_are_rejected(c):
 def header_with_types_by_name(c):
     c.ingest("a,b,c\n1,2,3\n", "--header", "--columns", "c:text,a:f64")
     same(c.rows("SELECT a, b, c FROM t"), [(1.0, 2, "3")])
-    holds(c.ingest("a,b\n1,2\n", "--header", "--columns", "nope:text", name="b.csv", status=1).err, "nope")
+    holds(c.ingest("a,b\n1,2\n", "--header", "--columns", "nope:text", name="b.csv", status=2).err, "nope")
 
 
 @test
 def wrong_columns(c):
-    holds(c.ingest("1,2\n", "--columns", "a:int,b", status=1).err, '"int"', "i64")
-    holds(c.ingest("1,2\n", "--columns", "a,,b", status=1).err, "name is missing")
+    holds(c.ingest("1,2\n", "--columns", "a:int,b", status=2).err, '"int"', "i64")
+    holds(c.ingest("1,2\n", "--columns", "a,,b", status=2).err, "name is missing")
     holds(c.ingest("1,2\n", "--columns", "a,A", status=1).err, "same name")
 
 
@@ -460,7 +460,7 @@ def key_names(c):
     same(c.rows("SELECT row_id_2, id, row_id FROM three"), [(1, 7, 8)])
     c.ingest("id,a\n7,1\n", "--header", "--key", "id", table="four")
     same(c.rows("SELECT * FROM four"), [(7, 1)])
-    holds(c.ingest("a\n1\n", "--header", "--key", "b", table="five", status=1).err, '"b"')
+    holds(c.ingest("a\n1\n", "--header", "--key", "b", table="five", status=2).err, '"b"')
 
 
 @test
@@ -503,7 +503,7 @@ def composite_key(c):
 
 @test
 def conflict_rule_needs_a_key(c):
-    holds(c.ingest("a\n1\n", "--header", "--on-conflict", "update", status=1).err, "--key")
+    holds(c.ingest("a\n1\n", "--header", "--on-conflict", "update", status=2).err, "--key")
 
 
 @test

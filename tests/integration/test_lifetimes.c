@@ -301,3 +301,18 @@ LIFETIME(pending_reference_survives_a_query)
     nxt_end(f, s);
     cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_is_not_null(Post_.author)), NULL)), 1);
 }
+
+LIFETIME(deleted_target_does_not_block_other_changes)
+{
+    nx_session *s = nxt_session(f, NULL);
+    Author *a = new_author(s, "goes");
+    Post *p = nx_new(s, Post);
+    p->title = nx_str("stays");
+    nx_set_ref(p->author, a);
+    OK(f, nx_commit(s, NULL));
+    OK(f, nx_delete(f->db, a, NULL));
+    p->title = nx_str("changed");
+    nxt_end(f, s);
+    nx_query *changed = nx_where(nx_select(f->db, Post), "title = 'changed' and author is null", nx_no_args);
+    cr_expect_eq(COUNT(f, nx_count(changed, NULL)), 1);
+}
