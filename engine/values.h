@@ -6,6 +6,28 @@
 
 #include "engine/arena.h"
 
+/*
+ * Many values in the place of one: the parameter of a text like `x = ANY ($1)`. Made by a dialect's in_values, met by its driver;
+ * never a user's, in no row and no result. The nx_value has the type NXI_TYPE_ARRAY, which no list of types knows.
+ */
+typedef struct nxi_value_array {
+    nx_type element; /* of the values that are not NULL; an enumeration's are its labels, as text */
+    const nx_value *values;
+    size_t count;
+} nxi_value_array;
+enum { NXI_TYPE_ARRAY = 64 };
+_Static_assert((int)NXI_TYPE_ARRAY > (int)NX_TYPE_count, "no public type has the number of arrays");
+/* The array stays the caller's and must outlive the value. */
+static inline nx_value nxi_value_of_array(const nxi_value_array *array)
+{
+    return (nx_value){ .type = (nx_type)NXI_TYPE_ARRAY, .bytes = { array, sizeof(*array) } };
+}
+/* NULL: it is a single value. */
+static inline const nxi_value_array *nxi_value_array_of(const nx_value *value)
+{
+    return (unsigned)value->type == NXI_TYPE_ARRAY ? value->bytes.data : NULL;
+}
+
 /* Equal type group and content. Texts by bytes; f64 by bits except that NaN equals NaN. */
 bool nxi_value_equal(const nx_value *a, const nx_value *b);
 /* -1, 0, 1; only for values of the same ordered type (numbers, decimal, text, date and time types). */
