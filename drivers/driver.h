@@ -94,9 +94,12 @@ typedef struct nxi_request {
     uint32_t shared_with;         /* how many requests one commit served together, itself included; 0: none */
     bool first_of_group;          /* counts that commit once */
     int64_t taken_ns, done_ns;
+    uint64_t commit_position;     /* wire: end of the bytes that commit it, in the stream; 0: not appended yet */
     /* of the connection or worker that has it */
     void *lane;
     int64_t lane_data;
+    struct nxi_request *conn_next, *conn_previous; /* of the connection it is in flight on */
+    void *wire;                   /* of the wire driver that has it */
 } nxi_request;
 
 /* Set status and error of a request, once (the first failure stays); returns the status. */
@@ -138,11 +141,22 @@ typedef struct nxi_executor {
 
 /* ----------------------------------------------------------------------------- wire drivers */
 
-/* Requests that are done, from decode to the engine. */
+/* From decode to the engine. */
 typedef struct nxi_sink {
+    /* A request is done. */
     void (*finished)(void *context, nxi_request *request);
+    /* Nobody asked: a notification for whoever listens on this connection. Texts are valid during the call. */
+    void (*notified)(void *context, nx_text channel, nx_text payload);
     void *context;
 } nxi_sink;
+
+/* What lies between a driver's bytes and the socket: TLS. Its owner is the driver; the struct is part of something larger. */
+typedef struct nxi_filter {
+    /* Append what is to be sent for these bytes (size 0: what the filter itself has to say). NX_ELOST, NX_ENOMEM: only close remains. */
+    nx_status (*seal)(struct nxi_filter *filter, const void *data, size_t size, nxi_buf *out, nx_error *error);
+    /* Append what these received bytes hold; all are consumed. Afterwards seal may have something to say. The same errors. */
+    nx_status (*unseal)(struct nxi_filter *filter, const void *data, size_t size, nxi_buf *plain, nx_error *error);
+} nxi_filter;
 
 typedef struct nxi_wire {
     size_t state_size;            /* zeroed by the engine */
@@ -152,28 +166,41 @@ typedef struct nxi_wire {
      */
     nx_status (*open)(void *state, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error);
     void (*close)(void *state);
+    /* Of an open state; NULL, or gives NULL: bytes go as they are. */
+    nxi_filter *(*filter)(void *state);
     /*
-     * Append a request's messages to `out`. The request joins the state's queue of expected answers. A failure
-     * leaves `out` and the queue as they were and concerns this request only.
+     * Take a request: it joins those whose answers are expected, its messages are made by fill. A failure concerns this request only
+     * and leaves the state as it was.
      */
-    nx_status (*encode)(void *state, nxi_request *request, nxi_buf *out);
+    nx_status (*put)(void *state, nxi_request *request);
     /*
-     * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on
-     * in order. NX_EPROTOCOL is final: only close remains.
+     * Append messages while `out` holds less than `enough` bytes. True: there is more, call again when these are sent. `position`: of the end
+     * of `out` in the stream of all bytes; a request whose commit has been appended says so in commit_position. out->failed: the
+     * connection is of no more use.
+     */
+    bool (*fill)(void *state, nxi_buf *out, size_t enough, uint64_t position);
+    /*
+     * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on, each once, in
+     * any order. fill may have something afterwards. NX_EPROTOCOL and others are final: only close remains.
      */
     nx_status (*decode)(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
     /* Nothing expected, no transaction open, nothing half read: may be given to somebody else. */
     bool (*is_idle)(const void *state);
     /*
-     * Give up a request whose answer is still expected: `tombstone` (failed already, no steps, no arena) takes its
-     * place in the queue, the
-     * answer is consumed and dropped, and then the tombstone is passed on as finished. The request is the engine's
-     * again. May be NULL: then the
-     * connection is closed instead.
+     * Give up a request. True: its answer is still expected: `tombstone` (failed already, no steps, no arena) takes its place, what is left
+     * of the answer is consumed and dropped, and then the tombstone is passed on as finished. False: nothing of it was sent, it is
+     * forgotten. Either way the request is the engine's again. May be NULL: then the connection is closed instead.
      */
-    void (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
+    bool (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
     /* Ask the server, by a connection of its own, to stop what runs; blocking, on an opener thread. May be NULL. */
     void (*interrupt)(void *state);
+    /*
+     * interrupt has returned, and it may still hit what is sent next: begin something harmless that absorbs it; the state is not idle
+     * until that is answered. NULL: an interrupted connection is not used again.
+     */
+    void (*settle)(void *state);
+    /* An idle connection that was not used for long is asked whether it lives: begin something that is answered. May be NULL. */
+    void (*ping)(void *state);
 } nxi_wire;
 
 typedef struct nxi_driver {

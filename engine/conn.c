@@ -1,11 +1,11 @@
 /*
  * conn - one connection of a wire driver: its bytes, and the requests whose answers are expected on it.
  *
- * Sending: requests are encoded into `out`. When no send is under way, `out` becomes `sending` and one send starts; what is
- * encoded meanwhile waits in the other buffer. Receiving never waits for sending, so that neither side can block the other.
+ * Sending: the driver fills `out` when a turn ends. When no send is under way, `out` (through the filter, if there is one) becomes
+ * `sending` and one send starts; a driver that has more than fits fills `out` again meanwhile. Receiving never waits for
+ * sending, so that neither side can block the other.
  *
- * Answers come in the order of the requests. A request that is given up stays in the order as a tombstone, so the answers
- * behind it still meet their requests.
+ * A request that is given up leaves a tombstone with the driver, so that the answers behind it still meet their requests.
  *
  *   NEW --start--> OPEN --close--> CLOSING --last event--> CLOSED
  *
@@ -17,17 +17,11 @@
 #include <errno.h>
 
 enum {
-    WAITING_BYTES_MAX = 1048576, /* encoded and not yet given to the kernel: beyond it, requests wait outside */
-    KEEP_BYTES = 1048576         /* a buffer that grew larger than this is not kept */
+    FILL_BYTES = 262144, /* messages that are made before they are sent; more wait as requests */
+    KEEP_BYTES = 1048576 /* a buffer that grew larger than this is not kept */
 };
 
 typedef enum phase { PHASE_NEW, PHASE_OPEN, PHASE_CLOSING, PHASE_CLOSED } phase;
-
-typedef struct expected {
-    nxi_request *request; /* or its tombstone */
-    uint64_t end;         /* of its bytes in the stream */
-    bool given_up;
-} expected;
 
 struct nxi_conn {
     nxi_target target;
@@ -35,14 +29,17 @@ struct nxi_conn {
     const nxi_wire *wire;
     nxi_conn_owner owner;
     void *state;
+    nxi_filter *filter;      /* NULL: none */
     int fd;
     phase phase;
     bool is_dirty, receiving, is_sending;
+    bool has_more;           /* the driver was stopped by FILL_BYTES */
     nxi_buf out, sending;
+    nxi_buf plain;           /* filter: what was received */
     size_t sent;             /* of `sending` */
-    uint64_t encoded, given; /* bytes of the stream: put into `out`; given to the kernel, which may have sent them */
-    expected *ring;
-    size_t window, first, count, given_up;
+    uint64_t filled, given;  /* bytes of the driver's stream: put into `out`; given to the kernel, which may have sent them */
+    nxi_request *first, *last; /* in flight, and tombstones */
+    size_t window, count, given_up;
     nxi_request *tombstones; /* spare ones */
 };
 
@@ -51,11 +48,45 @@ static nxi_io *io_of(const nxi_conn *conn)
     return nxi_core_io(conn->core);
 }
 
-static expected *at(const nxi_conn *conn, size_t index)
+/* Tombstones are marked by the lane, which no request in flight here uses. */
+static bool is_tombstone(const nxi_conn *conn, const nxi_request *request)
 {
-    size_t place = conn->first + index;
+    return request->lane == conn;
+}
 
-    return &conn->ring[place < conn->window ? place : place - conn->window];
+static void list_append(nxi_conn *conn, nxi_request *request)
+{
+    request->conn_next = NULL;
+    request->conn_previous = conn->last;
+    if (conn->last != NULL)
+        conn->last->conn_next = request;
+    else
+        conn->first = request;
+    conn->last = request;
+    conn->count++;
+}
+
+static void list_remove(nxi_conn *conn, nxi_request *request)
+{
+    if (request->conn_previous != NULL)
+        request->conn_previous->conn_next = request->conn_next;
+    else
+        conn->first = request->conn_next;
+    if (request->conn_next != NULL)
+        request->conn_next->conn_previous = request->conn_previous;
+    else
+        conn->last = request->conn_previous;
+    request->conn_next = request->conn_previous = NULL;
+    conn->count--;
+}
+
+static bool list_holds(const nxi_conn *conn, const nxi_request *request)
+{
+    const nxi_request *at = conn->first;
+
+    while (at != NULL && at != request)
+        at = at->conn_next;
+    return at != NULL;
 }
 
 static void mark_dirty(nxi_conn *conn)
@@ -74,7 +105,6 @@ nxi_conn *nxi_conn_new(nxi_core *core, const nxi_wire *wire, size_t window, cons
 {
     nxi_memory *memory = nxi_core_memory(core);
     nxi_conn *conn = nxi_zalloc(memory, sizeof(*conn));
-    size_t bytes;
 
     NX_ASSERT(window > 0);
     if (conn == NULL)
@@ -87,9 +117,9 @@ nxi_conn *nxi_conn_new(nxi_core *core, const nxi_wire *wire, size_t window, cons
     conn->target.event = on_event;
     nxi_buf_init(&conn->out, memory);
     nxi_buf_init(&conn->sending, memory);
+    nxi_buf_init(&conn->plain, memory);
     conn->state = nxi_zalloc(memory, nxi_max_size(wire->state_size, 1));
-    conn->ring = nxi_mul_size(window, sizeof(*conn->ring), &bytes) ? nxi_zalloc(memory, bytes) : NULL;
-    if (conn->state == NULL || conn->ring == NULL) {
+    if (conn->state == NULL) {
         nxi_conn_free(conn);
         return NULL;
     }
@@ -113,7 +143,7 @@ void nxi_conn_free(nxi_conn *conn)
     }
     nxi_buf_fini(&conn->out);
     nxi_buf_fini(&conn->sending);
-    nxi_release(memory, conn->ring);
+    nxi_buf_fini(&conn->plain);
     nxi_release(memory, conn->state);
     nxi_release(memory, conn);
 }
@@ -130,6 +160,7 @@ nx_status nxi_conn_start(nxi_conn *conn, int fd)
     if (!nxi_core_attach(conn->core, &conn->target))
         return NX_ENOMEM;
     conn->fd = fd;
+    conn->filter = conn->wire->filter == NULL ? NULL : conn->wire->filter(conn->state);
     conn->phase = PHASE_OPEN;
     mark_dirty(conn); /* to begin receiving */
     return NX_OK;
@@ -161,7 +192,7 @@ size_t nxi_conn_load(const nxi_conn *conn)
 
 bool nxi_conn_has_room(const nxi_conn *conn)
 {
-    return conn->phase == PHASE_OPEN && conn->count < conn->window && conn->out.size < WAITING_BYTES_MAX;
+    return conn->phase == PHASE_OPEN && conn->count < conn->window;
 }
 
 bool nxi_conn_is_idle(const nxi_conn *conn)
@@ -176,63 +207,46 @@ bool nxi_conn_is_dead_weight(const nxi_conn *conn)
 
 /* ------------------------------------------------------------------------------ requests */
 
-static void close_without_memory(nxi_conn *conn)
-{
-    nx_error error;
-
-    (void)nxi_fail(&error, NX_ENOMEM, "no memory to encode a request: the connection was closed");
-    nxi_conn_close(conn, &error);
-}
-
 nx_status nxi_conn_put(nxi_conn *conn, nxi_request *request)
 {
-    size_t before = conn->out.size;
     nx_status status;
 
     NX_ASSERT(conn->phase == PHASE_OPEN && conn->count < conn->window);
     request->next = NULL;
-    status = conn->wire->encode(conn->state, request, &conn->out);
-    if (status != NX_OK) {
-        NX_ASSERT(conn->out.size == before);
-        conn->out.failed = false; /* nothing of it was left behind */
-        return nxi_request_fail(request, 0, status, "the request could not be encoded");
-    }
-    conn->encoded += conn->out.size - before;
-    *at(conn, conn->count++) = (expected){ .request = request, .end = conn->encoded };
+    request->lane = NULL;
+    request->commit_position = 0;
     request->taken_ns = nxi_core_now(conn->core);
+    status = conn->wire->put(conn->state, request);
+    if (status != NX_OK)
+        return nxi_request_fail(request, 0, status, "the request could not be taken");
+    list_append(conn, request);
     mark_dirty(conn);
-    /* Half a request in the buffer cannot be told from a whole one. */
-    if (conn->out.failed)
-        close_without_memory(conn);
     return NX_OK;
-}
-
-static void drop_first(nxi_conn *conn)
-{
-    expected *head = at(conn, 0);
-
-    if (head->given_up) {
-        head->request->next = conn->tombstones;
-        conn->tombstones = head->request;
-        conn->given_up--;
-    }
-    conn->first = conn->first + 1 == conn->window ? 0 : conn->first + 1;
-    conn->count--;
 }
 
 static void sink_finished(void *context, nxi_request *request)
 {
     nxi_conn *conn = context;
-    bool given_up;
 
-    NX_ASSERT(conn->count > 0 && at(conn, 0)->request == request); /* the driver's part of the contract */
-    given_up = at(conn, 0)->given_up;
-    drop_first(conn);
-    if (given_up)
+    NX_DIAG(list_holds(conn, request)); /* the driver's part of the contract */
+    list_remove(conn, request);
+    if (is_tombstone(conn, request)) {
+        request->next = conn->tombstones;
+        conn->tombstones = request;
+        conn->given_up--;
         return;
+    }
     if (request->done_ns == 0)
         request->done_ns = nxi_core_now(conn->core);
     conn->owner.finished(conn->owner.context, request);
+}
+
+static void sink_notified(void *context, nx_text channel, nx_text payload)
+{
+    nxi_conn *conn = context;
+
+    if (conn->owner.notified != NULL)
+        conn->owner.notified(conn->owner.context, channel, payload);
 }
 
 /* Would its transaction have ended with it? */
@@ -242,19 +256,19 @@ static bool commits(const nxi_request *request)
 }
 
 /*
- * The answer will not be seen. A commit whose last byte the kernel has had may have happened; all else is undone by the server
- * when it misses us.
+ * The answer will not be seen. A commit that the kernel has had may have happened; all else is undone by the server when it
+ * misses us.
  */
-static void finish_unanswered(nxi_conn *conn, const expected *which, const nx_error *error, bool transaction_lives)
+static void finish_unanswered(nxi_conn *conn, nxi_request *request, const nx_error *error, bool transaction_lives)
 {
-    nxi_request *request = which->request;
     bool first = request->status == NX_OK;
+    bool was_given = request->commit_position != 0 && request->commit_position <= conn->given;
 
     (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
     if (first && nxi_request_error_is_own(request))
         *request->error = *error;
     if (commits(request))
-        request->outcome = which->end <= conn->given ? NX_OUTCOME_UNKNOWN : NX_OUTCOME_ROLLED_BACK;
+        request->outcome = was_given ? NX_OUTCOME_UNKNOWN : NX_OUTCOME_ROLLED_BACK;
     else if ((request->transaction != 0 || request->end != NXI_END_NONE) && !transaction_lives)
         request->outcome = NX_OUTCOME_ROLLED_BACK;
     request->in_transaction = transaction_lives && request->transaction != 0 && request->end == NXI_END_NONE;
@@ -276,33 +290,32 @@ static nxi_request *take_tombstone(nxi_conn *conn)
         tombstone = nxi_zalloc(nxi_core_memory(conn->core), sizeof(*tombstone));
     /* Failed already, so that nothing that the driver finds wrong with the answer needs memory for an error. */
     if (tombstone != NULL)
-        *tombstone = (nxi_request){ .status = NX_ECANCELED };
+        *tombstone = (nxi_request){ .status = NX_ECANCELED, .lane = conn };
     return tombstone;
 }
 
 bool nxi_conn_give_up(nxi_conn *conn, nxi_request *request, nx_status why)
 {
     nxi_request *tombstone = NULL;
-    expected *which = NULL, before;
     nx_error error;
 
-    for (size_t i = 0; i < conn->count && which == NULL; i++) {
-        if (at(conn, i)->request == request)
-            which = at(conn, i);
-    }
-    if (which == NULL)
+    if (!list_holds(conn, request))
         return false;
     if (conn->wire->give_up != NULL)
         tombstone = take_tombstone(conn);
-    before = *which;
     (void)nxi_fail(&error, why, "%s",
                    why == NX_EDEADLINE ? "the deadline passed before the answer came" : "the operation was cancelled");
     if (tombstone != NULL) {
-        conn->wire->give_up(conn->state, request, tombstone);
-        which->request = tombstone;
-        which->given_up = true;
-        conn->given_up++;
-        finish_unanswered(conn, &before, &error, true);
+        list_remove(conn, request);
+        if (conn->wire->give_up(conn->state, request, tombstone)) {
+            list_append(conn, tombstone);
+            conn->given_up++;
+        } else {
+            tombstone->next = conn->tombstones;
+            conn->tombstones = tombstone;
+        }
+        finish_unanswered(conn, request, &error, true);
+        mark_dirty(conn);
         return true;
     }
     /* The driver cannot do without it: its answer would be taken for another one's. */
@@ -310,6 +323,22 @@ bool nxi_conn_give_up(nxi_conn *conn, nxi_request *request, nx_status why)
     (void)nxi_fail(&error, NX_ELOST, "the connection was closed because an operation on it was stopped");
     nxi_conn_close(conn, &error);
     return true;
+}
+
+void nxi_conn_settle(nxi_conn *conn)
+{
+    if (conn->phase != PHASE_OPEN)
+        return;
+    conn->wire->settle(conn->state);
+    mark_dirty(conn);
+}
+
+void nxi_conn_ping(nxi_conn *conn)
+{
+    if (conn->phase != PHASE_OPEN)
+        return;
+    conn->wire->ping(conn->state);
+    mark_dirty(conn);
 }
 
 /* ------------------------------------------------------------------------------ closing */
@@ -322,10 +351,16 @@ void nxi_conn_close(nxi_conn *conn, const nx_error *error)
         return;
     was_idle = nxi_conn_is_idle(conn) && !conn->is_sending && conn->out.size == 0;
     conn->phase = PHASE_CLOSING;
-    for (; conn->count > 0; drop_first(conn)) {
-        if (!at(conn, 0)->given_up)
-            finish_unanswered(conn, at(conn, 0), error, false);
+    for (nxi_request *request; (request = conn->first) != NULL;) {
+        list_remove(conn, request);
+        if (is_tombstone(conn, request)) {
+            request->next = conn->tombstones;
+            conn->tombstones = request;
+        } else {
+            finish_unanswered(conn, request, error, false);
+        }
     }
+    conn->given_up = 0;
     nxi_io_shutdown(io_of(conn), conn->fd, !was_idle);
     check_closed(conn);
 }
@@ -353,23 +388,70 @@ static void lose(nxi_conn *conn, int number)
 
 /* ------------------------------------------------------------------------------ bytes */
 
+static void close_without_memory(nxi_conn *conn)
+{
+    nx_error error;
+
+    (void)nxi_fail(&error, NX_ENOMEM, "no memory for the messages of a connection: it was closed");
+    nxi_conn_close(conn, &error);
+}
+
+/* False: the connection was closed. */
+static bool fill(nxi_conn *conn)
+{
+    size_t before = conn->out.size;
+
+    if (before >= FILL_BYTES)
+        return true;
+    conn->has_more = conn->wire->fill(conn->state, &conn->out, FILL_BYTES, conn->filled);
+    if (conn->out.failed) {
+        close_without_memory(conn);
+        return false;
+    }
+    NX_ASSERT(conn->out.size >= before);
+    conn->filled += conn->out.size - before;
+    return true;
+}
+
+/* What was filled becomes what is sent. False: the connection was closed. */
+static bool turn_over(nxi_conn *conn)
+{
+    nxi_buf *sending = &conn->sending;
+    nx_error error;
+
+    nxi_buf_clear(sending);
+    conn->sent = 0;
+    if (conn->filter == NULL) {
+        nxi_buf spare = *sending;
+
+        *sending = conn->out;
+        conn->out = spare;
+    } else {
+        nxi_error_reset(&error);
+        if (conn->filter->seal(conn->filter, conn->out.data, conn->out.size, sending, &error) != NX_OK) {
+            nxi_conn_close(conn, &error);
+            return false;
+        }
+        if (conn->out.capacity > KEEP_BYTES)
+            nxi_buf_fini(&conn->out);
+        nxi_buf_clear(&conn->out);
+    }
+    conn->given = conn->filled;
+    return true;
+}
+
 static void begin_send(nxi_conn *conn)
 {
     nxi_buf *sending = &conn->sending;
 
+    if ((conn->has_more || !conn->is_sending) && !fill(conn))
+        return;
     if (conn->is_sending)
         return;
-    if (conn->sent == sending->size) {
-        nxi_buf spare = *sending;
-
-        if (conn->out.size == 0)
-            return;
-        nxi_buf_clear(&spare);
-        *sending = conn->out;
-        conn->out = spare;
-        conn->sent = 0;
-        conn->given += sending->size;
-    }
+    if (conn->sent == sending->size && !turn_over(conn))
+        return;
+    if (conn->sent == sending->size)
+        return;
     if (!nxi_io_send(io_of(conn), conn->fd, sending->data + conn->sent, sending->size - conn->sent,
                      nxi_target_tag(&conn->target, NXI_IO_SEND))) {
         mark_dirty(conn);
@@ -377,6 +459,8 @@ static void begin_send(nxi_conn *conn)
     }
     conn->is_sending = true;
     NXI_IO_POISON(sending->data, sending->size);
+    if (conn->has_more)
+        mark_dirty(conn); /* the next piece is made while this one is sent */
 }
 
 void nxi_conn_hand_over(nxi_conn *conn)
@@ -414,18 +498,40 @@ static void on_sent(nxi_conn *conn, int32_t result)
         nxi_buf_clear(sending);
         conn->sent = 0;
     }
-    if (sending->size != 0 || conn->out.size != 0)
-        mark_dirty(conn);
+    mark_dirty(conn); /* the rest of it, or what became due meanwhile */
+}
+
+static nx_status take_bytes(nxi_conn *conn, const uint8_t *data, size_t size, nx_error *error)
+{
+    nxi_sink sink = { .finished = sink_finished, .notified = sink_notified, .context = conn };
+    nx_error dropped;
+    nx_status status;
+
+    if (conn->filter == NULL)
+        return conn->wire->decode(conn->state, data, size, &sink, error);
+    nxi_buf_clear(&conn->plain);
+    status = conn->filter->unseal(conn->filter, data, size, &conn->plain, error);
+    if (status == NX_OK && conn->plain.failed)
+        status = nxi_fail(error, NX_ENOMEM, "no memory for what was received");
+    /* What came before the end of the secured stream counts. */
+    if (conn->plain.size > 0 && !conn->plain.failed) {
+        nx_status decoded = conn->wire->decode(conn->state, (const uint8_t *)conn->plain.data, conn->plain.size, &sink,
+                                               status == NX_OK ? error : &dropped);
+        status = status == NX_OK ? decoded : status;
+    }
+    return status;
 }
 
 static void on_bytes(nxi_conn *conn, const uint8_t *data, size_t size)
 {
-    nxi_sink sink = { .finished = sink_finished, .context = conn };
     nx_error error;
 
     nxi_error_reset(&error);
-    if (conn->wire->decode(conn->state, data, size, &sink, &error) == NX_OK)
+    if (take_bytes(conn, data, size, &error) == NX_OK) {
+        if (conn->phase == PHASE_OPEN)
+            mark_dirty(conn); /* the driver may have something to say to it */
         return;
+    }
     if (error.status == NX_OK)
         (void)nxi_fail(&error, NX_EPROTOCOL, "the server sent something that is not its protocol");
     nxi_conn_close(conn, &error);

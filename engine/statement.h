@@ -9,9 +9,26 @@
 
 #include "engine/map.h"
 #include "engine/row.h"
+#include "nextorm/bulk.h"
 
 /* Where a row-bound statement takes a parameter from. */
 typedef struct nxi_param { const nxi_column *column; bool from_snapshot; } nxi_param;
+
+/* What a row-bound statement does, for drivers that write many rows by other texts than its own. */
+typedef enum nxi_write_verb { NXI_WRITE_VERB_INSERT, NXI_WRITE_VERB_UPDATE, NXI_WRITE_VERB_DELETE } nxi_write_verb;
+typedef struct nxi_write_form {
+    nxi_write_verb verb;
+    nx_conflict rule;                          /* INSERT */
+    bool use_version;                          /* UPDATE, DELETE: table->version is compared, as the row has it */
+    const nxi_column *const *columns;          /* INSERT: inserted; UPDATE: set, without the version */
+    size_t column_count;
+    const nxi_column *const *compare;          /* UPDATE, DELETE: compared with the snapshot, NULL-safe */
+    size_t compare_count;
+    const nxi_column *const *conflict_key;     /* INSERT with a rule: never empty */
+    size_t conflict_key_count;
+    const nxi_column *const *conflict_update;  /* NX_CONFLICT_UPDATE: what is set from the refused row; may be empty: then as IGNORE */
+    size_t conflict_update_count;
+} nxi_write_form;
 
 typedef struct nxi_statement {
     uint32_t id;                     /* dense from 1; 0: not interned, prepared for one execution only */
@@ -26,6 +43,7 @@ typedef struct nxi_statement {
     size_t result_count;
     uint32_t lazy_missing;           /* of the rows it loads */
     const nxi_column *key_column;    /* INSERT: the database numbers this column; NULL: key is given */
+    const nxi_write_form *write;     /* row-bound statements; else NULL */
     void *stats;                     /* of the engine */
 } nxi_statement;
 

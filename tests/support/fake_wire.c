@@ -12,6 +12,7 @@ _Atomic int fake_wire_opens, fake_wire_closes, fake_wire_interrupts;
 typedef struct state {
     int fd;
     nxi_request *first, *last; /* expected; identification in lane_data */
+    nxi_request *unsent;
     bool in_transaction;
     uint8_t head[FAKE_WIRE_HEAD];
     size_t head_size;
@@ -40,24 +41,13 @@ static void wire_close(void *opaque)
     fake_wire.close(((state *)opaque)->fd);
 }
 
-static nx_status wire_encode(void *opaque, nxi_request *request, nxi_buf *out)
+static nx_status wire_put(void *opaque, nxi_request *request)
 {
     state *s = opaque;
     const nxi_step *step = &request->steps[0];
-    size_t before = out->size;
-    uint8_t head[FAKE_WIRE_HEAD] = { 'Q' };
 
-    head[1] = (uint8_t)((request->begin != NXI_BEGIN_NONE ? 1 : 0) | (request->end == NXI_END_COMMIT ? 2 : 0) |
-                        (request->end == NXI_END_ROLLBACK ? 4 : 0));
     if (step->row_limit == FAKE_WIRE_BAD)
         return nxi_request_fail(request, 0, NX_ETOOLONG, "this one cannot be encoded");
-    memcpy(head + 4, &step->row_limit, 4);
-    memcpy(head + 8, &step->cursor, 8);
-    nxi_buf_put(out, head, sizeof(head));
-    if (out->failed) {
-        out->size = before;
-        return nxi_request_fail(request, 0, NX_ENOMEM, "no memory");
-    }
     request->lane_data = (int64_t)step->cursor;
     request->next = NULL;
     if (s->last != NULL)
@@ -65,7 +55,28 @@ static nx_status wire_encode(void *opaque, nxi_request *request, nxi_buf *out)
     else
         s->first = request;
     s->last = request;
+    if (s->unsent == NULL)
+        s->unsent = request;
     return NX_OK;
+}
+
+static bool wire_fill(void *opaque, nxi_buf *out, size_t enough, uint64_t position)
+{
+    state *s = opaque;
+    size_t before = out->size;
+
+    for (; s->unsent != NULL && out->size < enough; s->unsent = s->unsent->next) {
+        nxi_request *request = s->unsent;
+        uint8_t head[FAKE_WIRE_HEAD] = { 'Q' };
+
+        head[1] = (uint8_t)((request->begin != NXI_BEGIN_NONE ? 1 : 0) | (request->end == NXI_END_COMMIT ? 2 : 0) |
+                            (request->end == NXI_END_ROLLBACK ? 4 : 0));
+        memcpy(head + 4, &request->steps[0].row_limit, 4);
+        memcpy(head + 8, &request->steps[0].cursor, 8);
+        nxi_buf_put(out, head, sizeof(head));
+        request->commit_position = position + (out->size - before);
+    }
+    return s->unsent != NULL;
 }
 
 static void finish(state *s, const nxi_sink *sink)
@@ -137,19 +148,32 @@ static bool wire_is_idle(const void *opaque)
     return s->first == NULL && !s->in_transaction && s->head_size == 0;
 }
 
-static void wire_give_up(void *opaque, nxi_request *request, nxi_request *tombstone)
+static bool is_unsent(const state *s, const nxi_request *request)
+{
+    const nxi_request *at = s->unsent;
+
+    while (at != NULL && at != request)
+        at = at->next;
+    return at != NULL;
+}
+
+static bool wire_give_up(void *opaque, nxi_request *request, nxi_request *tombstone)
 {
     state *s = opaque;
-    nxi_request **link = &s->first;
+    bool unsent = is_unsent(s, request);
+    nxi_request **link = &s->first, *before = NULL;
 
-    while (*link != request)
-        link = &(*link)->next;
+    for (; *link != request; link = &(*link)->next)
+        before = *link;
     tombstone->lane_data = request->lane_data;
     tombstone->next = request->next;
-    *link = tombstone;
+    *link = unsent ? request->next : tombstone;
     if (s->last == request)
-        s->last = tombstone;
+        s->last = unsent ? before : tombstone;
+    if (s->unsent == request)
+        s->unsent = request->next;
     request->next = NULL;
+    return !unsent;
 }
 
 static void wire_interrupt(void *opaque)
@@ -160,11 +184,11 @@ static void wire_interrupt(void *opaque)
 }
 
 static const nxi_wire wire = {
-    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .encode = wire_encode, .decode = wire_decode,
+    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill, .decode = wire_decode,
     .is_idle = wire_is_idle, .give_up = wire_give_up, .interrupt = wire_interrupt
 };
 static const nxi_wire wire_plain = {
-    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .encode = wire_encode, .decode = wire_decode,
+    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill, .decode = wire_decode,
     .is_idle = wire_is_idle
 };
 const nxi_driver fake_wire_driver = { .name = "fake", .wire = &wire };

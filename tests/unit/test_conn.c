@@ -554,18 +554,36 @@ Test(conn, making_one_survives_want_of_memory)
     close_all();
 }
 
-Test(conn, encoding_without_memory_fails_that_request)
+/* Half a message cannot be told from a whole one: the connection goes, and everybody on it hears why. */
+Test(conn, without_memory_for_messages_the_connection_ends)
 {
     open_conn(&fake_wire_driver, 16);
-    nxi_memory_fail(1, true);
-    cr_assert_eq(nxi_conn_put(conn, make(0, 0)), NX_ENOMEM);
-    nxi_memory_fail(0, false);
-    cr_assert_eq(requests[0].status, NX_ENOMEM);
+    put(0, 0);
     put(1, 0);
+    nxi_memory_fail(1, true);
+    turn();
+    nxi_memory_fail(0, false);
+    cr_assert_eq(finished_count, 2u);
+    cr_assert_eq(requests[0].status, NX_ENOMEM);
+    cr_assert_eq(requests[1].status, NX_ENOMEM);
+    cr_assert_not(nxi_conn_is_open(conn));
+    close_all();
+}
+
+Test(conn, what_is_given_up_before_it_was_sent_is_forgotten)
+{
+    open_conn(&fake_wire_driver, 16);
+    put(0, 0);
+    put(1, 0);
+    cr_assert(nxi_conn_give_up(conn, &requests[0], NX_ECANCELED));
+    cr_assert_eq(finished_count, 1u);
+    cr_assert_eq(requests[0].status, NX_ECANCELED);
+    cr_assert_eq(nxi_conn_load(conn), 1u);
     turn();
     feed_answer(1, 0);
     turn();
-    cr_assert_eq(finished_count, 1u);
+    cr_assert_eq(finished_count, 2u);
+    cr_assert_eq(requests[1].status, NX_OK);
     close_all();
 }
 
