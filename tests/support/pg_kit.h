@@ -1,0 +1,48 @@
+/*
+ * pg_kit - the PostgreSQL server of a test run: an empty schema for each test, and SQL by libpq to look from outside.
+ *
+ * The server is the one that tests/servers made; it is found by the variables NX_TEST_POSTGRES_*, and a test without them fails.
+ * A schema is empty after a millisecond, where a database takes fifty, and tests of any number of processes do not meet: names
+ * are drawn at random and the schema is all of search_path. What is not part of a schema (locks, roles, channels of NOTIFY,
+ * activity) is shared. Every function asserts that what it needs works.
+ */
+#ifndef PG_KIT_H
+#define PG_KIT_H
+
+#include <libpq-fe.h>
+
+#include "nextorm/database.h"
+
+typedef enum pgk_way {
+    PGK_SOCKET, /* Unix socket, no password, no TLS */
+    PGK_PLAIN,  /* TCP, password, no TLS */
+    PGK_TLS     /* TCP, password, TLS with the name and the certificate verified */
+} pgk_way;
+
+typedef struct pg_kit {
+    char schema[48]; /* needs no quotes */
+    char dsn[512];   /* of pgk_options */
+    char port[8];
+    PGconn *conn; /* on the schema, by the Unix socket; session parameters as the driver sets them */
+} pg_kit;
+
+/* A new empty schema. */
+void pgk_open(pg_kit *k);
+/* The schema goes with everything in it. Not open: no effect. */
+void pgk_close(pg_kit *k);
+/* How to bind to that schema; the strings live as long as the kit, until the next call. */
+nx_bind_options pgk_options(pg_kit *k, pgk_way way);
+
+/* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR. */
+const char *pgk_env(const char *name);
+uint16_t pgk_port(void);
+/* One more connection of libpq to the schema, as k->conn; PQfinish ends it. */
+PGconn *pgk_connect(const pg_kit *k);
+
+/* Run a text of one or more statements that must succeed. */
+void pgk_do(pg_kit *k, const char *sql);
+/* The first value of the first row; pgk_text copies at most size - 1 bytes of it and gives `buffer`; NULL is "". */
+int64_t pgk_number(pg_kit *k, const char *sql);
+char *pgk_text(pg_kit *k, const char *sql, char *buffer, size_t size);
+
+#endif
