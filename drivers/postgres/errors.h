@@ -17,10 +17,11 @@ typedef struct nxi_pg_trouble {
 } nxi_pg_trouble;
 
 /*
- * The body of an ErrorResponse or NoticeResponse: bytes of field type and zero-terminated texts, ended by a zero byte. A body that is
- * malformed (unterminated text, missing SQLSTATE) still gives an error, NX_ESERVER, with what could be read. Texts are cut, made valid
- * UTF-8; table, column, constraint, detail, position (character of statement->sql; statement may be NULL) and retryable are filled in.
- * A violated constraint whose column is not named takes it from the statement's table if it is of one column.
+ * The body of an ErrorResponse or NoticeResponse: bytes of field type and zero-terminated texts, ended by a zero byte. A
+ * body that is malformed (unterminated text, missing SQLSTATE) still gives an error, NX_ESERVER, with what could be read.
+ * Texts are cut, made valid UTF-8; table, column, constraint, detail, position (character of statement->sql; statement
+ * may be NULL) and retryable are filled in. A violated constraint whose column is not named takes it from the statement's
+ * table if it is of one column.
  */
 void nxi_pg_describe(const uint8_t *body, size_t size, const nxi_statement *statement, nx_error *ret_error,
                      nxi_pg_trouble *ret_trouble);
