@@ -81,18 +81,6 @@ static bool contains(const nxi_column *const *columns, size_t count, const nxi_c
 
 /* ------------------------------------------------------------------------------------ insert */
 
-static void put_key_names(maker *m, const nxi_table *table, const nxi_conflict *conflict)
-{
-    if (conflict->key_count != 0) {
-        put_names(&m->sql, conflict->key, conflict->key_count);
-        return;
-    }
-    for (size_t i = 0; i < table->key_count; i++) {
-        nxi_sql_put(&m->sql, i == 0 ? "" : ", ");
-        nxi_sql_name(&m->sql, table->columns[i].name);
-    }
-}
-
 /* c = the value that the refused row has for it. */
 static void put_excluded(nxi_sql *sql, const nxi_column *column, bool is_first)
 {
@@ -114,64 +102,75 @@ static bool is_updated(const nxi_table *table, const nxi_conflict *conflict, con
     return !column->is_key && !column->is_volatile && !contains(conflict->key, conflict->key_count, column);
 }
 
-static void put_conflict(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count,
-                         const nxi_conflict *conflict)
+/* What the rule of an INSERT means for this table; the lists are made here. False: out of memory. */
+static bool resolve_conflict(maker *m, const nxi_table *table, const nxi_conflict *conflict, nxi_write_form *form)
+{
+    const nxi_column *const *update = conflict->update_count != 0 ? conflict->update : form->columns;
+    size_t count = conflict->update_count != 0 ? conflict->update_count : form->column_count;
+    const nxi_column **key = NXI_ARENA_ARRAY(&m->arena, const nxi_column *, table->key_count);
+    const nxi_column **updated = NXI_ARENA_ARRAY(&m->arena, const nxi_column *, count);
+
+    form->rule = conflict->rule;
+    if (form->rule == NX_CONFLICT_ERROR)
+        return true;
+    if (key == NULL || updated == NULL)
+        return false;
+    for (size_t i = 0; i < table->key_count; i++)
+        key[i] = &table->columns[i];
+    form->conflict_key = conflict->key_count != 0 ? conflict->key : key;
+    form->conflict_key_count = conflict->key_count != 0 ? conflict->key_count : table->key_count;
+    for (size_t i = 0; form->rule == NX_CONFLICT_UPDATE && i < count; i++) {
+        if (is_updated(table, conflict, update[i]))
+            updated[form->conflict_update_count++] = update[i];
+    }
+    form->conflict_update = updated;
+    return true;
+}
+
+static void put_conflict(maker *m, const nxi_table *table, const nxi_write_form *form)
 {
     nxi_sql *sql = &m->sql;
-    const nxi_column *const *update = conflict->update_count != 0 ? conflict->update : columns;
-    size_t update_count = conflict->update_count != 0 ? conflict->update_count : count;
-    size_t updated = 0;
-    for (size_t i = 0; i < update_count; i++)
-        updated += is_updated(table, conflict, update[i]);
-    bool is_update = conflict->rule == NX_CONFLICT_UPDATE && updated != 0;
+    bool is_update = form->conflict_update_count != 0;
     if (sql->dialect->on_conflict) {
         nxi_sql_put(sql, " ON CONFLICT (");
-        put_key_names(m, table, conflict);
+        put_names(sql, form->conflict_key, form->conflict_key_count);
         nxi_sql_put(sql, is_update ? ") DO UPDATE SET " : ") DO NOTHING");
     } else if (is_update) {
         nxi_sql_put(sql, " ON DUPLICATE KEY UPDATE ");
     }
-    if (!is_update)
-        return;
-    bool is_first = true;
-    for (size_t i = 0; i < update_count; i++) {
-        if (!is_updated(table, conflict, update[i]))
-            continue;
-        put_excluded(sql, update[i], is_first);
-        is_first = false;
-    }
-    if (table->version != NULL) {
+    for (size_t i = 0; i < form->conflict_update_count; i++)
+        put_excluded(sql, form->conflict_update[i], i == 0);
+    if (is_update && table->version != NULL) {
         nxi_sql_put(sql, ", ");
         nxi_sql_version_up(sql, table, true);
     }
 }
 
 /* INSERT IGNORE also lets pass what is no duplicate, so it is used only where there is nothing to update either. */
-static bool is_insert_ignore(const nxi_dialect *dialect, const nxi_conflict *conflict)
+static bool is_insert_ignore(const nxi_dialect *dialect, const nxi_write_form *form)
 {
-    return !dialect->on_conflict && conflict != NULL && conflict->rule == NX_CONFLICT_IGNORE;
+    return !dialect->on_conflict && form->rule == NX_CONFLICT_IGNORE;
 }
 
-static void put_insert(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count,
-                       const nxi_conflict *conflict)
+static void put_insert(maker *m, const nxi_table *table, const nxi_write_form *form)
 {
     nxi_sql *sql = &m->sql;
-    nxi_sql_put(sql, is_insert_ignore(sql->dialect, conflict) ? "INSERT IGNORE INTO " : "INSERT INTO ");
+    nxi_sql_put(sql, is_insert_ignore(sql->dialect, form) ? "INSERT IGNORE INTO " : "INSERT INTO ");
     nxi_sql_name(sql, table->name);
-    if (count == 0) { /* the key is the database's own: nothing can be there already */
+    if (form->column_count == 0) { /* the key is the database's own: nothing can be there already */
         nxi_sql_put(sql, sql->dialect->on_conflict ? " DEFAULT VALUES" : " () VALUES ()");
         return;
     }
     nxi_sql_put(sql, " (");
-    put_names(sql, columns, count);
+    put_names(sql, form->columns, form->column_count);
     nxi_sql_put(sql, ") VALUES (");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < form->column_count; i++) {
         nxi_sql_put(sql, i == 0 ? "" : ", ");
-        put_param(m, columns[i], false);
+        put_param(m, form->columns[i], false);
     }
     nxi_sql_put(sql, ")");
-    if (conflict != NULL && conflict->rule != NX_CONFLICT_ERROR)
-        put_conflict(m, table, columns, count, conflict);
+    if (form->rule != NX_CONFLICT_ERROR)
+        put_conflict(m, table, form);
 }
 
 nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count,
@@ -191,12 +190,17 @@ nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *
         return NX_OK;
     }
     bool is_numbered = table->auto_key != NULL && !contains(columns, count, table->auto_key);
-    nxi_statement prototype = { .writes = true, .table = table,
+    nxi_write_form form = { .verb = NXI_WRITE_VERB_INSERT, .columns = columns, .column_count = count };
+    nxi_statement prototype = { .writes = true,
+                                .table = table,
+                                .write = &form,
                                 .upserts = conflict != NULL && conflict->rule == NX_CONFLICT_UPDATE,
                                 .key_column = is_numbered ? table->auto_key : NULL };
     nx_status status = maker_begin(&m, dialect, count);
+    if (status == NX_OK && conflict != NULL && !resolve_conflict(&m, table, conflict, &form))
+        status = NX_ENOMEM;
     if (status == NX_OK) {
-        put_insert(&m, table, columns, count, conflict);
+        put_insert(&m, table, &form);
         status = maker_intern(&m, &prototype, ret_statement);
     }
     maker_fini(&m);
@@ -206,7 +210,7 @@ nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *
 /* ------------------------------------------------------------------------- update and delete */
 
 /* WHERE key = ? AND version = ? AND column IS ? ... */
-static void put_row(maker *m, const nxi_table *table, const nxi_column *const *compare, size_t count, bool use_version)
+static void put_row(maker *m, const nxi_table *table, const nxi_write_form *form)
 {
     nxi_sql *sql = &m->sql;
     for (size_t i = 0; i < table->key_count; i++) {
@@ -215,41 +219,53 @@ static void put_row(maker *m, const nxi_table *table, const nxi_column *const *c
         nxi_sql_put(sql, " = ");
         put_param(m, &table->columns[i], false);
     }
-    if (use_version && table->version != NULL) { /* from the row: untracked ones have no snapshot */
+    if (form->use_version) { /* from the row: untracked ones have no snapshot */
         nxi_sql_put(sql, " AND ");
         nxi_sql_name(sql, table->version->name);
         nxi_sql_put(sql, " = ");
         put_param(m, table->version, false);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < form->compare_count; i++) {
+        const nxi_column *column = form->compare[i];
         nxi_sql_put(sql, " AND ");
-        nxi_sql_name(sql, compare[i]->name);
+        nxi_sql_name(sql, column->name);
         nxi_sql_put(sql, " ");
-        nxi_sql_put(sql, compare[i]->nullable ? sql->dialect->null_safe_equal : "=");
+        nxi_sql_put(sql, column->nullable ? sql->dialect->null_safe_equal : "=");
         nxi_sql_put(sql, " ");
-        put_param(m, compare[i], true);
+        put_param(m, column, true);
     }
 }
 
-static void put_update(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count)
+static void put_update(maker *m, const nxi_table *table, const nxi_write_form *form)
 {
     nxi_sql *sql = &m->sql;
-    size_t set = 0;
     nxi_sql_put(sql, "UPDATE ");
     nxi_sql_name(sql, table->name);
     nxi_sql_put(sql, " SET ");
-    for (size_t i = 0; i < count; i++) {
-        if (columns[i] == table->version)
-            continue;
-        nxi_sql_put(sql, set++ == 0 ? "" : ", ");
-        nxi_sql_name(sql, columns[i]->name);
+    for (size_t i = 0; i < form->column_count; i++) {
+        nxi_sql_put(sql, i == 0 ? "" : ", ");
+        nxi_sql_name(sql, form->columns[i]->name);
         nxi_sql_put(sql, " = ");
-        put_param(m, columns[i], false);
+        put_param(m, form->columns[i], false);
     }
     if (table->version != NULL) {
-        nxi_sql_put(sql, set == 0 ? "" : ", ");
+        nxi_sql_put(sql, form->column_count == 0 ? "" : ", ");
         nxi_sql_version_up(sql, table, false);
     }
+}
+
+/* Without the version, which counts itself up. False: out of memory. */
+static bool settable(maker *m, const nxi_table *table, const nxi_column *const *columns, size_t count, nxi_write_form *form)
+{
+    const nxi_column **set = NXI_ARENA_ARRAY(&m->arena, const nxi_column *, count);
+    if (set == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (columns[i] != table->version)
+            set[form->column_count++] = columns[i];
+    }
+    form->columns = set;
+    return true;
 }
 
 nx_status nxi_statement_update(const nxi_table *table, const nxi_column *const *columns, size_t count,
@@ -267,11 +283,17 @@ nx_status nxi_statement_update(const nxi_table *table, const nxi_column *const *
         nxi_arena_fini(&m.arena);
         return NX_OK;
     }
-    nxi_statement prototype = { .writes = true, .table = table };
+    nxi_write_form form = { .verb = NXI_WRITE_VERB_UPDATE,
+                            .use_version = use_version && table->version != NULL,
+                            .compare = compare,
+                            .compare_count = compare_count };
+    nxi_statement prototype = { .writes = true, .table = table, .write = &form };
     nx_status status = maker_begin(&m, dialect, count + compare_count + table->key_count + 1);
+    if (status == NX_OK && !settable(&m, table, columns, count, &form))
+        status = NX_ENOMEM;
     if (status == NX_OK) {
-        put_update(&m, table, columns, count);
-        put_row(&m, table, compare, compare_count, use_version);
+        put_update(&m, table, &form);
+        put_row(&m, table, &form);
         status = maker_intern(&m, &prototype, ret_statement);
     }
     maker_fini(&m);
@@ -289,12 +311,16 @@ nx_status nxi_statement_delete(const nxi_table *table, const nxi_column *const *
         nxi_arena_fini(&m.arena);
         return NX_OK;
     }
-    nxi_statement prototype = { .writes = true, .table = table };
+    nxi_write_form form = { .verb = NXI_WRITE_VERB_DELETE,
+                            .use_version = use_version && table->version != NULL,
+                            .compare = compare,
+                            .compare_count = compare_count };
+    nxi_statement prototype = { .writes = true, .table = table, .write = &form };
     nx_status status = maker_begin(&m, dialect, compare_count + table->key_count + 1);
     if (status == NX_OK) {
         nxi_sql_put(&m.sql, "DELETE FROM ");
         nxi_sql_name(&m.sql, table->name);
-        put_row(&m, table, compare, compare_count, use_version);
+        put_row(&m, table, &form);
         status = maker_intern(&m, &prototype, ret_statement);
     }
     maker_fini(&m);

@@ -66,6 +66,26 @@ static bool list_reserve(nxi_statements *statements)
     return true;
 }
 
+/* NULL stays NULL; false: out of memory. */
+static bool columns_copy(nxi_arena *arena, const nxi_column *const **columns, size_t count)
+{
+    if (*columns == NULL)
+        return true;
+    *columns = nxi_arena_copy(arena, *columns, count * sizeof(**columns));
+    return *columns != NULL;
+}
+
+static const nxi_write_form *write_copy(nxi_arena *arena, const nxi_write_form *form)
+{
+    nxi_write_form *made = nxi_arena_copy(arena, form, sizeof(*form));
+    if (made == NULL || !columns_copy(arena, &made->columns, made->column_count) ||
+        !columns_copy(arena, &made->compare, made->compare_count) ||
+        !columns_copy(arena, &made->conflict_key, made->conflict_key_count) ||
+        !columns_copy(arena, &made->conflict_update, made->conflict_update_count))
+        return NULL;
+    return made;
+}
+
 static entry *entry_copy(nxi_arena *arena, const void *shape, size_t shape_size, const nxi_statement *prototype)
 {
     entry *made = NXI_ARENA_NEW(arena, entry);
@@ -78,10 +98,11 @@ static entry *entry_copy(nxi_arena *arena, const void *shape, size_t shape_size,
     s->sql = nxi_arena_text(arena, prototype->sql, prototype->sql_size);
     if (prototype->params != NULL)
         s->params = nxi_arena_copy(arena, prototype->params, prototype->param_count * sizeof(*s->params));
-    if (prototype->results != NULL)
-        s->results = nxi_arena_copy(arena, prototype->results, prototype->result_count * sizeof(*s->results));
-    bool lost = made->shape == NULL || s->sql == NULL || (prototype->params != NULL && s->params == NULL) ||
-                (prototype->results != NULL && s->results == NULL);
+    bool copied = columns_copy(arena, &s->results, prototype->result_count);
+    if (prototype->write != NULL)
+        s->write = write_copy(arena, prototype->write);
+    bool lost = made->shape == NULL || s->sql == NULL || (prototype->params != NULL && s->params == NULL) || !copied ||
+                (prototype->write != NULL && s->write == NULL);
     return lost ? NULL : made;
 }
 

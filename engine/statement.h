@@ -26,7 +26,7 @@ typedef struct nxi_write_form {
     size_t compare_count;
     const nxi_column *const *conflict_key;     /* INSERT with a rule: never empty */
     size_t conflict_key_count;
-    const nxi_column *const *conflict_update;  /* NX_CONFLICT_UPDATE: what is set from the refused row; may be empty: then as IGNORE */
+    const nxi_column *const *conflict_update;  /* NX_CONFLICT_UPDATE: set from the refused row; empty: as IGNORE */
     size_t conflict_update_count;
 } nxi_write_form;
 

@@ -12,7 +12,12 @@ enum { ROWS = 24, AUTHORS = 3 };
 
 typedef enum truth { FALSE_, TRUE_, UNKNOWN } truth;
 
-typedef struct model_row { int64_t id; bool has_score; int score; int author, editor; /* 0: none */ } model_row;
+typedef struct model_row {
+    int64_t id;
+    bool has_score;
+    int score;
+    int author, editor; /* 0: none */
+} model_row;
 
 static const char *const author_names[AUTHORS + 1] = { NULL, "Ada", "Bob", "Cy" };
 static const char *const author_countries[AUTHORS + 1] = { NULL, "de", NULL, "fr" };
@@ -29,7 +34,10 @@ static void fill(fixture *f, model_row *rows)
 {
     for (int i = 0; i < ROWS; i++) {
         char sql[256], score[16], author[16];
-        rows[i] = (model_row){   .id = i + 1, .has_score = dice(3) != 0, .score = (int)dice(4), .author = (int)dice(AUTHORS + 1),
+        rows[i] = (model_row){ .id = i + 1,
+                               .has_score = dice(3) != 0,
+                               .score = (int)dice(4),
+                               .author = (int)dice(AUTHORS + 1),
                                .editor = 1 + (int)dice(AUTHORS) };
         snprintf(score, sizeof(score), "%d", rows[i].score);
         snprintf(author, sizeof(author), "%d", rows[i].author);
@@ -344,9 +352,9 @@ Test(sql, set_based_writes_over_references)
 }
 
 /* Rows with a composite key are found by EXISTS. */
-#define STREET(FIELD, E)                                                                           \
-    FIELD(E, PK, i32, number, .caller_assigned = true)                                             \
-    FIELD(E, PK, text, name)                                                                       \
+#define STREET(FIELD, E)                                                                                                         \
+    FIELD(E, PK, i32, number, .caller_assigned = true)                                                                           \
+    FIELD(E, PK, text, name)                                                                                                     \
     FIELD(E, SINGLE, City, city)
 NX_ENTITY(Street, STREET)
 
@@ -452,6 +460,88 @@ static const nxi_statement *insert(fixture *f, const nx_entity *entity, const nx
     cr_expect(statement->writes);
     cr_expect_eq(statement->table, table_of(f, entity));
     return statement;
+}
+
+/* A list of columns of the description, as names. */
+static void expect_columns(const nxi_column *const *columns, size_t count, const char *names, int line)
+{
+    char text[256] = "";
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof(text) - used, "%s%s", i == 0 ? "" : " ", columns[i]->name);
+    }
+    cr_expect_str_eq(text, names, "line %d: %s", line, text);
+}
+#define EXPECT_COLUMNS(form, list, names) expect_columns((form)->list##s, (form)->list##_count, (names), __LINE__)
+#define EXPECT_LIST(form, list, names)    expect_columns((form)->list, (form)->list##_count, (names), __LINE__)
+
+/* Goal: a driver that writes many rows finds all that the text says. */
+Test(rowsql, inserts_are_described)
+{
+    fixture f;
+    size_t count, key_count, update_count;
+    setup(&f, &elephant);
+    const nxi_column *const *columns = columns_of(&f, &Post_entity, &count, "id", "title", "score", "touched", "version", NULL);
+    const nxi_write_form *form = insert(&f, &Post_entity, columns, count, NULL)->write;
+    cr_expect_eq(form->verb, NXI_WRITE_VERB_INSERT);
+    cr_expect_eq(form->rule, NX_CONFLICT_ERROR);
+    EXPECT_COLUMNS(form, column, "id title score touched version");
+    EXPECT_LIST(form, conflict_key, "");
+    nxi_conflict conflict = { .rule = NX_CONFLICT_IGNORE };
+    form = insert(&f, &Post_entity, columns, count, &conflict)->write;
+    cr_expect_eq(form->rule, NX_CONFLICT_IGNORE);
+    EXPECT_LIST(form, conflict_key, "id");
+    EXPECT_LIST(form, conflict_update, "");
+    conflict.rule = NX_CONFLICT_UPDATE;
+    form = insert(&f, &Post_entity, columns, count, &conflict)->write;
+    cr_expect_eq(form->rule, NX_CONFLICT_UPDATE);
+    EXPECT_LIST(form, conflict_key, "id");
+    EXPECT_LIST(form, conflict_update, "title score");
+    form = insert(&f, &Post_entity, columns, 1, &conflict)->write;
+    EXPECT_LIST(form, conflict_update, "");
+    cr_expect_str_eq(insert(&f, &Post_entity, columns, 1, &conflict)->sql,
+                     "INSERT INTO \"post\" (\"id\") VALUES ($1) ON CONFLICT (\"id\") DO NOTHING");
+    conflict.key = columns_of(&f, &Post_entity, &key_count, "title", NULL);
+    conflict.key_count = key_count;
+    conflict.update = columns_of(&f, &Post_entity, &update_count, "version", "score", NULL);
+    conflict.update_count = update_count;
+    form = insert(&f, &Post_entity, columns, count, &conflict)->write;
+    EXPECT_LIST(form, conflict_key, "title");
+    EXPECT_LIST(form, conflict_update, "score");
+    columns = columns_of(&f, &City_entity, &count, "region", "code", "name", NULL);
+    conflict = (nxi_conflict){ .rule = NX_CONFLICT_UPDATE };
+    form = insert(&f, &City_entity, columns, count, &conflict)->write;
+    EXPECT_LIST(form, conflict_key, "region code");
+    EXPECT_LIST(form, conflict_update, "name");
+    teardown(&f);
+}
+
+Test(rowsql, updates_and_deletes_are_described)
+{
+    fixture f;
+    size_t count, compare_count;
+    const nxi_statement *s = NULL;
+    setup(&f, &elephant);
+    const nxi_table *post = table_of(&f, &Post_entity), *author = table_of(&f, &Author_entity);
+    const nxi_column *const *columns = columns_of(&f, &Post_entity, &count, "title", "version", "score", NULL);
+    const nxi_column *const *compare = columns_of(&f, &Post_entity, &compare_count, "title", "score", NULL);
+    cr_assert_eq(nxi_statement_update(post, columns, count, compare, compare_count, true, f.dialect, &f.statements, &s), NX_OK);
+    cr_expect_eq(s->write->verb, NXI_WRITE_VERB_UPDATE);
+    cr_expect(s->write->use_version);
+    EXPECT_COLUMNS(s->write, column, "title score");
+    EXPECT_LIST(s->write, compare, "title score");
+    columns = columns_of(&f, &Author_entity, &count, "name", NULL);
+    cr_assert_eq(nxi_statement_update(author, columns, count, NULL, 0, true, f.dialect, &f.statements, &s), NX_OK);
+    cr_expect_not(s->write->use_version, "there is none");
+    EXPECT_LIST(s->write, compare, "");
+    cr_assert_eq(nxi_statement_delete(post, compare, compare_count, false, f.dialect, &f.statements, &s), NX_OK);
+    cr_expect_eq(s->write->verb, NXI_WRITE_VERB_DELETE);
+    cr_expect_not(s->write->use_version);
+    EXPECT_COLUMNS(s->write, column, "");
+    EXPECT_LIST(s->write, compare, "title score");
+    cr_assert_eq(nxi_statement_by_key(post, compare, 1, f.dialect, &f.statements, &s), NX_OK);
+    cr_expect_null(s->write, "it reads");
+    teardown(&f);
 }
 
 Test(rowsql, insert)
@@ -652,8 +742,9 @@ Test(rowsql, lack_of_memory)
         setup(&f, &elephant);
         const nxi_column *const *columns = columns_of(&f, &Post_entity, &count, "title", "score", NULL);
         nxi_memory_fail(n, true);
+        nxi_conflict conflict = { .rule = NX_CONFLICT_UPDATE };
         nx_status insert_status =
-            nxi_statement_insert(table_of(&f, &Post_entity), columns, count, NULL, f.dialect, &f.statements, &s);
+            nxi_statement_insert(table_of(&f, &Post_entity), columns, count, &conflict, f.dialect, &f.statements, &s);
         nx_status update_status =
             nxi_statement_update(table_of(&f, &Post_entity), columns, count, columns, count, true, f.dialect, &f.statements, &s);
         nxi_memory_fail(0, false);

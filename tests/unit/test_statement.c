@@ -32,6 +32,52 @@ Test(statement, found_by_shape)
     nxi_memory_free(memory);
 }
 
+/* Goal: what the prototype's description points to may be gone, or used for something else, once the statement is made. */
+Test(statement, the_description_of_a_write_is_copied)
+{
+    nxi_column columns[4] = { { .name = "a" } };
+    const nxi_column *lists[4] = { &columns[0], &columns[1], &columns[2], &columns[3] };
+    nxi_write_form form = { .verb = NXI_WRITE_VERB_UPDATE,
+                            .rule = NX_CONFLICT_UPDATE,
+                            .use_version = true,
+                            .columns = lists,
+                            .column_count = 1,
+                            .compare = lists + 1,
+                            .compare_count = 1,
+                            .conflict_key = lists + 2,
+                            .conflict_key_count = 1,
+                            .conflict_update = lists + 3,
+                            .conflict_update_count = 1 };
+    nxi_statement prototype = { .sql = "UPDATE", .sql_size = 6, .write = &form };
+    for (uint64_t n = 1; n < 50; n++) {
+        nxi_memory *memory = nxi_memory_new(0);
+        nxi_statements statements;
+        nxi_statements_init(&statements, memory);
+        nxi_memory_fail(n, true);
+        const nxi_statement *made = nxi_statements_add(&statements, "shape", 5, &prototype);
+        nxi_memory_fail(0, false);
+        if (made == NULL)
+            made = nxi_statements_add(&statements, "shape", 5, &prototype);
+        cr_assert_not_null(made);
+        nxi_write_form before = form;
+        memset(lists, 0, sizeof(lists));
+        memset(&form, 0, sizeof(form));
+        const nxi_write_form *write = made->write;
+        cr_expect_eq(write->verb, NXI_WRITE_VERB_UPDATE);
+        cr_expect_eq(write->rule, NX_CONFLICT_UPDATE);
+        cr_expect(write->use_version);
+        cr_expect(write->column_count == 1 && write->columns[0] == &columns[0]);
+        cr_expect(write->compare_count == 1 && write->compare[0] == &columns[1]);
+        cr_expect(write->conflict_key_count == 1 && write->conflict_key[0] == &columns[2]);
+        cr_expect(write->conflict_update_count == 1 && write->conflict_update[0] == &columns[3]);
+        for (size_t i = 0; i < NXI_COUNT(lists); i++)
+            lists[i] = &columns[i];
+        form = before;
+        nxi_statements_fini(&statements);
+        nxi_memory_free(memory);
+    }
+}
+
 static void *refuse(void *context, const nxi_statement *statement)
 {
     (void)context;
@@ -121,7 +167,11 @@ Test(raw, reading_and_writing)
 
 Test(raw, mistakes)
 {
-    static const struct { const char *sql; nx_status status; int position; } cases[] = {
+    static const struct {
+        const char *sql;
+        nx_status status;
+        int position;
+    } cases[] = {
         { "", NX_EINVAL, 0 },
         { "SELECT 'a", NX_ESYNTAX, 8 },
         { "SELECT '\xc3\xa4' \"a", NX_ESYNTAX, 12 },
