@@ -41,6 +41,12 @@ static inline void *nxi_arena_get(nxi_arena *arena, size_t size, size_t align)
     arena->next = (char *)(start + size);
     return (void *)start;
 }
+/* Give back what a block that ended at `end` does not use, from `used` on; no effect unless it is the newest of its chunk. */
+static inline void nxi_arena_trim(nxi_arena *arena, const void *end, void *used)
+{
+    if (NXI_LIKELY(arena->next == end))
+        arena->next = used;
+}
 static inline void *nxi_arena_zero(nxi_arena *arena, size_t size)
 {
     void *block = nxi_arena_get(arena, size, 16);

@@ -19,9 +19,9 @@ enum {
 typedef struct nxi_pg_type {
     nxi_pg_oid oid, array;
     const char *name;
-    nx_type type;  /* ours; the server's integers are i16, i32, i64 and (OID) u32 */
-    uint8_t size;  /* of its binary form; 0: any */
-    bool as_text;  /* results and parameters go in text format */
+    nx_type type; /* ours; the server's integers are i16, i32, i64 and (OID) u32 */
+    uint8_t size; /* of its binary form; 0: any */
+    bool as_text; /* results and parameters go in text format */
 } nxi_pg_type;
 
 /* NULL: unknown, or an array. */
@@ -41,8 +41,8 @@ const char *const *nxi_pg_labels(const nxi_column *column);
 /* ------------------------------------------------------------------------------ text forms */
 
 /*
- * As the server writes it with DateStyle ISO, IntervalStyle iso_8601, TimeZone UTC: 't', "0044-03-15 BC", "+00" ... Zero-terminated, at most
- * NX_TEXT_FORM_SIZE bytes; returns the length. 0: a type whose form has no bound, or none.
+ * As the server writes it with DateStyle ISO, IntervalStyle iso_8601, TimeZone UTC: 't', "0044-03-15 BC", "+00" ...
+ * Zero-terminated, at most NX_TEXT_FORM_SIZE bytes; returns the length. 0: a type whose form has no bound, or none.
  */
 size_t nxi_pg_text_form(const nx_value *value, char *ret_text);
 /* date, timestamp or timestamptz in the server's form; else as nx_*_parse. */
@@ -55,8 +55,8 @@ typedef struct nxi_pg_numeric {
     const uint8_t *digits; /* big-endian, two bytes each, below 10000 */
     size_t count;
     int32_t weight;
-    uint16_t sign;         /* one of NXI_PG_NUMERIC_* */
-    uint16_t scale;        /* digits that are shown behind the point */
+    uint16_t sign;  /* one of NXI_PG_NUMERIC_* */
+    uint16_t scale; /* digits that are shown behind the point */
 } nxi_pg_numeric;
 
 enum {
@@ -79,7 +79,12 @@ NX_MUST_CHECK nx_status nxi_pg_numeric_put(nxi_buf *out, nx_text decimal, nx_err
 /* ---------------------------------------------------------------------------------- arrays */
 
 /* A checked array header of array_send; the elements lie behind it, [int32 length][bytes] each, not checked yet. */
-enum { NXI_PG_DIMENSIONS_MAX = 6 };
+enum {
+    NXI_PG_DIMENSIONS_MAX = 6, /* MAXDIM */
+    NXI_PG_ARRAY_HEAD_SIZE = 12,
+    NXI_PG_ARRAY_DIMENSION_SIZE = 8,
+    NXI_PG_ARRAY_ELEMENTS_MAX = 0x7ffffff /* MaxArraySize */
+};
 typedef struct nxi_pg_array {
     nxi_pg_oid element;
     uint32_t dimensions;
@@ -96,8 +101,20 @@ NX_MUST_CHECK bool nxi_pg_array_next(nxi_pg_array *array, const uint8_t **ret_da
 NX_MUST_CHECK nx_status nxi_pg_array_text(nxi_arena *arena, nxi_pg_oid type, const uint8_t *data, size_t size, nx_text *ret_text,
                                           nx_error *error);
 /* FLOAT4's array in binary, or pgvector's vector: int16 dimensions, int16 0, a float each. NX_EPROTOCOL, NX_ETYPE, NX_ENOMEM. */
-NX_MUST_CHECK nx_status nxi_pg_vector_get(nxi_arena *arena, nxi_pg_oid type, const uint8_t *data, size_t size, nx_vector *ret_vector,
-                                          nx_error *error);
+NX_MUST_CHECK nx_status nxi_pg_vector_get(nxi_arena *arena, nxi_pg_oid type, const uint8_t *data, size_t size,
+                                          nx_vector *ret_vector, nx_error *error);
+
+/* The head of one dimension with lower bound 1; of none when count is 0. */
+static inline void nxi_pg_array_head(char *at, bool has_null, nxi_pg_oid element, size_t count)
+{
+    nxi_pg_store32(at, count == 0 ? 0 : 1);
+    nxi_pg_store32(at + 4, has_null);
+    nxi_pg_store32(at + 8, element);
+    if (count != 0) {
+        nxi_pg_store32(at + NXI_PG_ARRAY_HEAD_SIZE, (uint32_t)count);
+        nxi_pg_store32(at + NXI_PG_ARRAY_HEAD_SIZE + 4, 1);
+    }
+}
 
 static inline float nxi_pg_float_of(uint32_t bits)
 {
@@ -130,8 +147,8 @@ static inline bool nxi_pg_instant_in(int64_t wire, int64_t *ret_microseconds)
     return !__builtin_add_overflow(wire, NXI_PG_MICROSECONDS_TO_2000, ret_microseconds) && *ret_microseconds != INT64_MAX;
 }
 /*
- * The least day and instant are those of Julian day 0; the greatest day ends at Julian day 2147483494, and every instant that we hold
- * lies before the greatest one: src/include/datatype/timestamp.h.
+ * The least day and instant are those of Julian day 0; the greatest day ends at Julian day 2147483494, and every instant that we
+ * hold lies before the greatest one: src/include/datatype/timestamp.h.
  */
 static inline bool nxi_pg_days_out(int32_t days, int32_t *ret_wire)
 {
