@@ -14,7 +14,10 @@ TOP_LEVEL_IGNORED = re.compile(r"^(\.git|\.cache|build|build-.*)$")
 # The files at the bottom; engine/meson.build's base_sources may name more of them.
 BASE_FILES = {"base", "memory", "arena", "buf", "map", "values", "row", "statement"}
 DRIVER_INTERFACE = {"drivers/driver.h", "drivers/dialect.h"}
-VENDORS = {"sqlite": {"sqlite3.h"}, "postgres": {"libpq-fe.h"}, "mariadb": {"mysql.h", "errmsg.h", "mysqld_error.h"}}
+SHARED_BY_DRIVERS = {"drivers/tls.h"}
+# By the folder or file of drivers/ that may include them.
+VENDORS = {"sqlite": {"sqlite3.h"}, "postgres": {"libpq-fe.h"}, "mariadb": {"mysql.h", "errmsg.h", "mysqld_error.h"},
+           "tls.c": {"openssl/bio.h", "openssl/err.h", "openssl/ssl.h"}}
 
 # What is banned in engine/ and drivers/ (and, where `everywhere` is set, in all C files), and what takes its place.
 BANNED = [
@@ -125,11 +128,14 @@ class Tidy:
             return target is not None and (target.startswith("engine/") or target in DRIVER_INTERFACE)
         parts = path.split("/")
         if parts[0] == "drivers" and len(parts) == 2:
-            return target is not None and (target in DRIVER_INTERFACE or target in self.base_headers)
+            if target is None:
+                return name in VENDORS.get(parts[1], set())
+            return (target in DRIVER_INTERFACE or target in self.base_headers)
         if parts[0] == "drivers":
             if target is None:
                 return name in VENDORS.get(parts[1], set())
-            return target in DRIVER_INTERFACE or target in self.base_headers or target.startswith("drivers/%s/" % parts[1])
+            return (target in DRIVER_INTERFACE or target in SHARED_BY_DRIVERS or target in self.base_headers
+                    or target.startswith("drivers/%s/" % parts[1]))
         return True
 
     @staticmethod
@@ -257,6 +263,9 @@ PLANTED = {
     "engine/arena.c": (head('#include "engine/session.h"\n'), "includes engine/session.h"),
     "engine/planted_driver.c": (head('#include "drivers/sqlite/sqlite.h"\n'), "includes drivers/sqlite/sqlite.h"),
     "engine/planted_vendor.c": (head("#include <sqlite3.h>\n"), "includes sqlite3.h"),
+    "drivers/planted_tls.c": (head("#include <openssl/ssl.h>\n"), "includes openssl/ssl.h"),
+    "drivers/postgres/planted_tls.c": (head("#include <openssl/ssl.h>\n"), "includes openssl/ssl.h"),
+    "engine/planted_tls.c": (head('#include "drivers/tls.h"\n'), "includes drivers/tls.h"),
     "engine/planted_name.c": (head("extern int nxi_driver_sqlite;\n"), "names a concrete driver"),
     "drivers/sqlite/planted.c": (head('#include "engine/session.h"\n'), "includes engine/session.h"),
     "drivers/sqlite/planted_api.c": (head('#include "engine/loop.h"\n'), "includes engine/loop.h"),
@@ -292,8 +301,10 @@ CLEAN = {
     "api/cli/main.c": head('#include "args.h"\n#include "nextorm/a.h"\nint main(void)\n{\n    printf("x");\n}\n'),
     "drivers/sqlite/sqlite.h": head("#ifndef NXI_SQLITE_H\n#define NXI_SQLITE_H\n#endif\n"),
     "drivers/sqlite/clean.c": head('#include <sqlite3.h>\n#include "drivers/sqlite/sqlite.h"\n#include "engine/base.h"\n'),
+    "drivers/tls.h": head("#ifndef NXI_TLS_H\n#define NXI_TLS_H\n#endif\n"),
+    "drivers/tls.c": head('#include "drivers/tls.h"\n#include <openssl/ssl.h>\n'),
     "engine/meson.build": "files('clean.c')\n",
-    "drivers/meson.build": "files('sqlite/clean.c')\n",
+    "drivers/meson.build": "files('tls.c', 'sqlite/clean.c')\n",
     "api/meson.build": "files('cli/main.c')\n",
 }
 
