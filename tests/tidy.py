@@ -130,7 +130,7 @@ class Tidy:
         if parts[0] == "drivers" and len(parts) == 2:
             if target is None:
                 return name in VENDORS.get(parts[1], set())
-            return (target in DRIVER_INTERFACE or target in self.base_headers)
+            return target in DRIVER_INTERFACE or target in SHARED_BY_DRIVERS or target in self.base_headers
         if parts[0] == "drivers":
             if target is None:
                 return name in VENDORS.get(parts[1], set())
