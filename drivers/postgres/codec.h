@@ -131,8 +131,7 @@ typedef struct nxi_pg_reader {
     const nxi_table *table;
     const nxi_pg_in *ins;
     size_t count;
-    uint32_t
-        lazy_missing; /* only of a statement without results, whose columns go by the names in the result: nxi_pg_lazy_missing */
+    uint32_t lazy_missing; /* nxi_pg_lazy_missing, for a statement without results; not looked at for others */
     bool tracked;
     void *owner;
 } nxi_pg_reader;

@@ -203,7 +203,7 @@ static nx_status convert(const nxi_pg_in *in, nxi_arena *arena, nx_value *value)
             status = whole_part(value);
     }
     if (status == NX_OK)
-        status = nxi_value_convert(arena, wanted, nxi_pg_labels(in->column), value);
+        status = nxi_value_convert(arena, wanted, wanted == NX_TYPE_enumeration ? nxi_pg_labels(in->column) : NULL, value);
     return status == NX_ERANGE && wanted == NX_TYPE_enumeration ? NX_ETYPE : status;
 }
 

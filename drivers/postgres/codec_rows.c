@@ -86,10 +86,9 @@ void nxi_pg_outs_make(const nxi_param *params, const nxi_pg_oid *types, size_t c
 
 /* ----------------------------------------------------------------------------- writing */
 
-/* Where the next byte goes. Kept in registers, not in the buffer. */
+/* What goes along; the place of the next byte is passed and returned, so that it stays in a register. */
 typedef struct writer {
     nxi_buf *out;
-    char *at;
     size_t left; /* bytes that the fixed parts of the values behind this one may need */
     nx_error *error;
     nx_status status;
@@ -116,56 +115,52 @@ static inline char *put_word64(char *at, uint64_t word)
 }
 
 /* Room for `size` bytes and for what is left; NULL: out of memory, which out->failed says. */
-static inline char *make_room(writer *w, size_t size)
+static inline char *make_room(writer *w, char *at, size_t size)
 {
-    size_t used = (size_t)(w->at - w->out->data);
+    size_t used = (size_t)(at - w->out->data);
 
     if (NXI_LIKELY(size + w->left < w->out->capacity - used))
-        return w->at;
+        return at;
     w->out->size = used;
-    w->at = nxi_buf_grow(w->out, size + w->left);
-    return w->at;
+    return nxi_buf_grow(w->out, size + w->left);
 }
 
 /* Texts, bytes; a jsonb has its version in front. */
-static inline bool put_pointer(writer *w, const void *member, bool is_jsonb)
+static inline char *put_pointer(writer *w, char *at, const void *member, bool is_jsonb)
 {
     nx_text text;
-    char *at;
 
     memcpy(&text, member, sizeof(text));
-    if (text.data == NULL) {
-        w->at = put_null(w->at);
-        return true;
-    }
+    if (text.data == NULL)
+        return put_null(at);
     if (NXI_UNLIKELY(text.size > NXI_PG_VALUE_BYTES_MAX - 1)) {
         w->status = nxi_fail(w->error, NX_ELIMIT, "a value of %zu bytes; PostgreSQL takes at most %d", text.size,
                              (int)NXI_PG_VALUE_BYTES_MAX - 1);
-        return false;
+        return NULL;
     }
-    at = make_room(w, LENGTH_SIZE + 1 + text.size);
+    at = make_room(w, at, LENGTH_SIZE + 1 + text.size);
     if (NXI_UNLIKELY(at == NULL))
-        return false;
+        return NULL;
     nxi_pg_store32(at, (uint32_t)(text.size + is_jsonb));
     at += LENGTH_SIZE;
     if (is_jsonb)
         *at++ = NXI_PG_JSONB_VERSION;
     memcpy(at, text.data, text.size);
-    w->at = at + text.size;
-    return true;
+    return at + text.size;
 }
 
-static bool put_boxed(writer *w, const nxi_pg_out *one, const void *image)
+static char *put_boxed(writer *w, char *at, const nxi_pg_out *one, const void *image)
 {
+    const char *const *labels;
     nx_value value;
 
     nxi_column_get(one->column, image, &value);
-    w->out->size = (size_t)(w->at - w->out->data);
-    w->status = nxi_pg_put_value(w->out, &value, one->type, nxi_pg_labels(one->column), w->error);
+    labels = value.type == NX_TYPE_enumeration ? nxi_pg_labels(one->column) : NULL;
+    w->out->size = (size_t)(at - w->out->data);
+    w->status = nxi_pg_put_value(w->out, &value, one->type, labels, w->error);
     if (w->status != NX_OK || w->out->failed)
-        return false;
-    w->at = w->out->data + w->out->size;
-    return make_room(w, 0) != NULL;
+        return NULL;
+    return make_room(w, w->out->data + w->out->size, 0);
 }
 
 static char *put_interval(char *at, const char *member)
@@ -181,72 +176,55 @@ static char *put_interval(char *at, const char *member)
 }
 
 /*
- * One value behind w->at, where FIXED_MAX bytes are free. False: w->status, or out of memory. What is out of range goes by way of
- * a value, which says so.
+ * One value to `at`, where FIXED_MAX bytes are free. NULL: w->status, or out of memory. What is out of range goes by way of a
+ * value, which says so.
  */
-static inline bool put_member(writer *w, const nxi_pg_out *one, const void *image)
+static inline char *put_member(writer *w, char *at, const nxi_pg_out *one, const void *image)
 {
     const char *member = (const char *)image + one->offset;
-    uint64_t words[2];
-    uint32_t word;
     int64_t instant;
+    uint64_t word64;
+    uint32_t word;
     int32_t days;
 
-    if (one->present_offset != 0 && !*((const bool *)image + one->present_offset)) {
-        w->at = put_null(w->at);
-        return true;
-    }
+    if (one->present_offset != 0 && !*((const bool *)image + one->present_offset))
+        return put_null(at);
     switch (one->code) {
     case OUT_BOOL:
-        nxi_pg_store32(w->at, 1);
-        w->at[LENGTH_SIZE] = *(const bool *)member;
-        w->at += LENGTH_SIZE + 1;
-        return true;
+        nxi_pg_store32(at, 1);
+        at[LENGTH_SIZE] = *(const bool *)member;
+        return at + LENGTH_SIZE + 1;
     case OUT_WORD16:
-        nxi_pg_store32(w->at, 2);
-        nxi_pg_store16(w->at + LENGTH_SIZE, *(const uint16_t *)(const void *)member);
-        w->at += LENGTH_SIZE + 2;
-        return true;
-    case OUT_WORD32:
-        memcpy(&word, member, sizeof(word));
-        w->at = put_word32(w->at, word);
-        return true;
-    case OUT_WORD64:
-        memcpy(words, member, sizeof(words[0]));
-        w->at = put_word64(w->at, words[0]);
-        return true;
-    case OUT_U32:
-        memcpy(&word, member, sizeof(word));
-        w->at = put_word64(w->at, word);
-        return true;
-    case OUT_POINTER: return put_pointer(w, member, false);
-    case OUT_JSONB: return put_pointer(w, member, true);
+        nxi_pg_store32(at, 2);
+        nxi_pg_store16(at + LENGTH_SIZE, *(const uint16_t *)(const void *)member);
+        return at + LENGTH_SIZE + 2;
+    case OUT_WORD32: memcpy(&word, member, sizeof(word)); return put_word32(at, word);
+    case OUT_WORD64: memcpy(&word64, member, sizeof(word64)); return put_word64(at, word64);
+    case OUT_U32: memcpy(&word, member, sizeof(word)); return put_word64(at, word);
+    case OUT_POINTER: return put_pointer(w, at, member, false);
+    case OUT_JSONB: return put_pointer(w, at, member, true);
     case OUT_DATE:
         if (!nxi_pg_days_out(((const nx_date *)(const void *)member)->days, &days))
             break;
-        w->at = put_word32(w->at, (uint32_t)days);
-        return true;
+        return put_word32(at, (uint32_t)days);
     case OUT_TIME:
         memcpy(&instant, member, sizeof(instant));
         if (!nxi_pg_is_time(instant))
             break;
-        w->at = put_word64(w->at, (uint64_t)instant);
-        return true;
+        return put_word64(at, (uint64_t)instant);
     case OUT_INSTANT:
         memcpy(&instant, member, sizeof(instant));
         if (!nxi_pg_instant_out(instant, &instant))
             break;
-        w->at = put_word64(w->at, (uint64_t)instant);
-        return true;
-    case OUT_INTERVAL: w->at = put_interval(w->at, member); return true;
+        return put_word64(at, (uint64_t)instant);
+    case OUT_INTERVAL: return put_interval(at, member);
     case OUT_BYTES16:
-        nxi_pg_store32(w->at, 16);
-        memcpy(w->at + LENGTH_SIZE, member, 16);
-        w->at += LENGTH_SIZE + 16;
-        return true;
+        nxi_pg_store32(at, 16);
+        memcpy(at + LENGTH_SIZE, member, 16);
+        return at + LENGTH_SIZE + 16;
     default: break;
     }
-    return put_boxed(w, one, image);
+    return put_boxed(w, at, one, image);
 }
 
 static inline const void *image_of(const nxi_pg_out *one, const void *row)
@@ -258,52 +236,55 @@ nx_status nxi_pg_put_row(nxi_buf *out, const nxi_pg_out *outs, size_t count, con
 {
     size_t mark = out->size;
     writer w = { .out = out, .left = count * FIXED_MAX, .error = error };
+    char *at = nxi_buf_grow(out, w.left);
 
-    w.at = nxi_buf_grow(out, w.left);
-    if (NXI_UNLIKELY(w.at == NULL))
+    if (NXI_UNLIKELY(at == NULL))
         return NX_OK;
     for (size_t i = 0; i < count; i++) {
         w.left -= FIXED_MAX;
-        if (NXI_LIKELY(put_member(&w, &outs[i], image_of(&outs[i], row))))
+        at = put_member(&w, at, &outs[i], image_of(&outs[i], row));
+        if (NXI_LIKELY(at != NULL))
             continue;
         out->size = mark;
         return w.status == NX_OK ? NX_OK : nxi_pg_column_error_of(outs[i].column, error, w.status);
     }
-    out->size = (size_t)(w.at - out->data);
+    out->size = (size_t)(at - out->data);
     return NX_OK;
 }
 
 /* ----------------------------------------------------------------------------- columns */
 
-/* The rows' values behind w->at; *ret_row: where it ended. */
-static bool put_elements(writer *w, const nxi_pg_out *one, void *const *rows, size_t count, size_t mark, bool *ret_has_null,
-                         size_t *ret_row)
+/* The rows' values; the array began at `mark`. *ret_row: where it ended. */
+static char *put_elements(writer *w, char *at, const nxi_pg_out *one, void *const *rows, size_t count, size_t mark,
+                          bool *ret_has_null, size_t *ret_row)
 {
     for (size_t i = 0; i < count; i++) {
-        size_t start = (size_t)(w->at - w->out->data);
+        size_t start = (size_t)(at - w->out->data);
 
         *ret_row = i;
         w->left -= FIXED_MAX;
-        if (!put_member(w, one, image_of(one, rows[i])))
-            return false;
+        at = put_member(w, at, one, image_of(one, rows[i]));
+        if (NXI_UNLIKELY(at == NULL))
+            return NULL;
         if (nxi_pg_load32((const uint8_t *)w->out->data + start) == UINT32_MAX)
             *ret_has_null = true;
-        if (NXI_UNLIKELY((size_t)(w->at - w->out->data) - mark > NXI_PG_VALUE_BYTES_MAX)) {
+        if (NXI_UNLIKELY((size_t)(at - w->out->data) - mark > NXI_PG_VALUE_BYTES_MAX)) {
             w->status = nxi_fail(w->error, NX_ELIMIT, "an array of more than %d bytes", (int)NXI_PG_VALUE_BYTES_MAX);
-            return false;
+            return NULL;
         }
     }
-    return true;
+    return at;
 }
 
 nx_status nxi_pg_put_column(nxi_buf *out, const nxi_pg_out *one, void *const *rows, size_t count, size_t *ret_row,
                             nx_error *error)
 {
-    size_t mark = out->size, head = LENGTH_SIZE + NXI_PG_ARRAY_HEAD_SIZE + (count == 0 ? 0 : NXI_PG_ARRAY_DIMENSION_SIZE),
-           row = 0;
+    size_t head = LENGTH_SIZE + NXI_PG_ARRAY_HEAD_SIZE + (count == 0 ? 0 : NXI_PG_ARRAY_DIMENSION_SIZE);
+    size_t mark = out->size, row = 0;
     nxi_pg_oid element = one->type == NXI_PG_INFER ? NXI_PG_TEXT : one->type;
     writer w = { .out = out, .error = error };
     bool has_null = false;
+    char *at;
 
     if (count > NXI_PG_ARRAY_ELEMENTS_MAX) {
         *ret_row = NXI_PG_ARRAY_ELEMENTS_MAX;
@@ -311,16 +292,16 @@ nx_status nxi_pg_put_column(nxi_buf *out, const nxi_pg_out *one, void *const *ro
                         (int)NXI_PG_ARRAY_ELEMENTS_MAX);
     }
     w.left = count * FIXED_MAX;
-    w.at = nxi_buf_grow(out, head + w.left);
-    if (w.at == NULL)
+    at = nxi_buf_grow(out, head + w.left);
+    if (at == NULL)
         return NX_OK;
-    w.at += head;
-    if (!put_elements(&w, one, rows, count, mark, &has_null, &row)) {
+    at = put_elements(&w, at + head, one, rows, count, mark, &has_null, &row);
+    if (at == NULL) {
         out->size = mark;
         *ret_row = row;
         return w.status == NX_OK ? NX_OK : nxi_pg_column_error_of(one->column, error, w.status);
     }
-    out->size = (size_t)(w.at - out->data);
+    out->size = (size_t)(at - out->data);
     nxi_pg_store32(out->data + mark, (uint32_t)(out->size - mark - LENGTH_SIZE));
     nxi_pg_array_head(out->data + mark + LENGTH_SIZE, has_null, element, count);
     return NX_OK;
