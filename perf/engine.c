@@ -30,8 +30,9 @@ bool perf_engine_queued(perf_job *job, nx_op op, const char *what)
 
 bool perf_engine_open(perf_job *job)
 {
+    if (job->options->floor_only)
+        return true;
     nx_bind_options options = job->provider->bind_options(&job->place);
-
     job->db = nx_db_new(job->loop, NX_ENTITIES(Event));
     if (job->db == NULL) {
         fprintf(stderr, "nextorm-perf: nx_db_new: out of memory\n");
@@ -71,4 +72,12 @@ void perf_engine_count_end(perf_job *job, perf_sample *sample)
     nx_loop_stats now = nx_loop_stats_get(job->loop);
     sample->host_allocs += now.host_allocs - job->before.host_allocs;
     sample->enters += now.enters - job->before.enters;
+}
+
+void perf_engine_latencies(perf_job *job, perf_sample *sample)
+{
+    if (job->latencies_us == NULL)
+        return;
+    sample->extra[0] = perf_percentile(job->latencies_us, job->ops, 50);
+    sample->extra[1] = perf_percentile(job->latencies_us, job->ops, 99);
 }

@@ -4,14 +4,15 @@
 
 #include "job.h"
 
-#define PERF_EVENT(FIELD, E)                                                                       \
-    FIELD(E, PK, i64, id)                                                                          \
-    FIELD(E, REQ, i32, a)                                                                          \
-    FIELD(E, REQ, f64, b)                                                                          \
+#define PERF_EVENT(FIELD, E)                                                                                                     \
+    FIELD(E, PK, i64, id)                                                                                                        \
+    FIELD(E, REQ, i32, a)                                                                                                        \
+    FIELD(E, REQ, f64, b)                                                                                                        \
     FIELD(E, REQ, text, c)
 NX_ENTITY_DECLARE(Event, PERF_EVENT)
 
-/* Bind job->db to the job's place and map Event, creating its table if need be. False after a failure, which was printed. */
+/* Bind job->db to the job's place and map Event, creating its table if need be; nothing with --floor-only. False after a failure,
+ * which was printed. */
 bool perf_engine_open(perf_job *job);
 /* Close and free job->db. */
 void perf_engine_close(perf_job *job);
@@ -40,6 +41,9 @@ static inline void perf_event_set(Event *event, const perf_item *item)
  * is over then, as it is for the floor when its time begins.
  */
 bool perf_engine_warm(perf_job *job);
+
+/* p50 and p99 of the job's latencies, if it has them, into the sample's extras. */
+void perf_engine_latencies(perf_job *job, perf_sample *sample);
 
 /* Between begin and end, what the loop and its workers asked of the host is counted into the sample. */
 void perf_engine_count_begin(perf_job *job);

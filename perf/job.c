@@ -17,16 +17,23 @@ static uint64_t scaled_ops(const perf_workload *workload, uint64_t rows)
 bool perf_job_init(perf_job *job, const perf_workload *workload, const perf_options *options)
 {
     *job = (perf_job){ .workload = workload, .options = options, .provider = perf_provider_find(options->provider) };
+    job->floors = job->provider->floors;
     job->rows = options->rows != 0 ? options->rows : workload->rows;
     job->ops = scaled_ops(workload, job->rows);
-    if (workload->synchronous != NULL && strcmp(workload->synchronous, "full") == 0)
+    job->place.connections = workload->connections > 0 ? workload->connections : 1;
+    job->task.depth = workload->in_flight > 0 ? workload->in_flight / job->place.connections : 1;
+    if (workload->synchronous != NULL && (strcmp(workload->synchronous, "full") == 0 || strcmp(workload->synchronous, "on") == 0))
         job->place.synchronous = NX_SYNCHRONOUS_FULL;
-
-    int length = snprintf(job->place.path, sizeof(job->place.path), "%s/nextorm-perf-%ld.db", options->directory, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof(job->place.path)) {
-        fprintf(stderr, "nextorm-perf: the path of the directory is too long\n");
-        return false;
+    if (workload->with_latencies) {
+        job->latencies_us = calloc(job->ops, sizeof(*job->latencies_us));
+        job->task.latencies_us = job->latencies_us;
+        if (job->latencies_us == NULL) {
+            fprintf(stderr, "nextorm-perf: out of memory\n");
+            return false;
+        }
     }
+    if (!job->provider->locate(&job->place, options->directory))
+        return false;
     nx_error error;
     if (nx_loop_open(NULL, &job->loop, &error) != NX_OK) {
         fprintf(stderr, "nextorm-perf: nx_loop_open: %s\n", error.message);
@@ -47,12 +54,13 @@ void perf_job_free(perf_job *job)
     free(job->task.texts);
     free(job->task.views);
     free(job->keys);
+    free(job->latencies_us);
     free(job->rows_made);
 }
 
 bool perf_job_floor(perf_job *job, perf_sample *ret_sample)
 {
-    return job->provider->floors[job->workload->floor](job->connection, &job->task, ret_sample);
+    return job->floors[job->workload->floor](job->connection, &job->task, ret_sample);
 }
 
 bool perf_job_floor_fresh(perf_job *job, uint64_t rows, perf_sample *ret_sample)

@@ -24,6 +24,13 @@ perf_clock perf_clock_now(void)
     };
 }
 
+double perf_clock_now_s(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 perf_clock perf_clock_since(perf_clock start)
 {
     perf_clock now = perf_clock_now();
@@ -41,6 +48,13 @@ double perf_median(double *values, size_t count)
     qsort(values, count, sizeof(*values), compare);
     size_t middle = count / 2;
     return count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double perf_percentile(double *values, size_t count, double part)
+{
+    qsort(values, count, sizeof(*values), compare);
+    size_t at = (size_t)((double)count * part / 100);
+    return values[at < count ? at : count - 1];
 }
 
 double perf_least(const double *values, size_t count)

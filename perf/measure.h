@@ -17,11 +17,15 @@ typedef struct perf_clock {
 
 /* The time now. */
 perf_clock perf_clock_now(void);
+/* Only the wall time, in seconds: cheap enough for single operations. */
+double perf_clock_now_s(void);
 /* The time that passed since then. */
 perf_clock perf_clock_since(perf_clock start);
 
 /* Median, smallest and largest of count > 0 values, which are sorted in place. */
 double perf_median(double *values, size_t count);
+/* The value that `part` per cent of them do not exceed; sorts them too. */
+double perf_percentile(double *values, size_t count, double part);
 double perf_least(const double *values, size_t count);
 double perf_most(const double *values, size_t count);
 

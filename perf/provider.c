@@ -1,7 +1,12 @@
 /* provider - the list of providers that can be measured. */
 #include "provider.h"
 
-static const perf_provider *const providers[] = { &perf_sqlite };
+static const perf_provider *const providers[] = {
+    &perf_sqlite,
+#ifdef PERF_POSTGRES
+    &perf_postgres_provider,
+#endif
+};
 
 const perf_provider *perf_provider_find(const char *name)
 {
@@ -13,5 +18,9 @@ const perf_provider *perf_provider_find(const char *name)
 
 const char *perf_provider_names(void)
 {
-    return "sqlite";
+#ifdef PERF_POSTGRES
+    return "sqlite, postgres";
+#else
+    return "sqlite (built without libpq: not postgres)";
+#endif
 }

@@ -1,8 +1,9 @@
 /*
  * provider - what the workloads need of a provider: a place for databases, and the floors.
  *
- * A floor is the same work done by hand with the provider's own library, as well as it can be done; it times
- * itself, so that only the work counts. Another provider is one more perf_provider in provider.c.
+ * A floor is the same work done by hand, as well as it can be done: with SQLite's library, or on a server's wire. A server has a
+ * second floor, its own client library as people use it. Floors time themselves, so that only the work counts. Another
+ * provider is one more perf_provider in provider.c.
  */
 #ifndef PERF_PROVIDER_H
 #define PERF_PROVIDER_H
@@ -26,26 +27,34 @@ typedef struct perf_sample {
 
 /* A database. */
 typedef struct perf_place {
-    char path[PERF_PATH_MAX];
+    char path[PERF_PATH_MAX]; /* of the file; servers: a URI */
+    uint16_t connections;     /* servers: of the engine, and of each floor */
     nx_synchronous synchronous;
 } perf_place;
 
 /* What a floor works on; which members it reads is up to the kind of floor. */
 typedef struct perf_task {
-    perf_item *items;      /* rows to write; room for rows to read */
-    uint64_t count;        /* of items, or of operations */
-    const int64_t *keys;   /* count keys to look up */
-    char *texts;           /* room for count texts of PERF_TEXT_SIZE and a zero byte */
-    nx_text *views;        /* room for count of them */
-    size_t method;         /* which of the floor's methods; 0 when it has but one */
-    bool with_autocommit;  /* get: also without a transaction around */
+    perf_item *items;     /* rows to write; room for rows to read */
+    uint64_t count;       /* of items, or of operations */
+    const int64_t *keys;  /* count keys to look up */
+    char *texts;          /* room for count texts of PERF_TEXT_SIZE and a zero byte */
+    nx_text *views;       /* room for count of them */
+    size_t method;        /* which of the floor's methods; 0 when it has but one */
+    bool with_autocommit; /* get: also without a transaction around; SQLite */
+    size_t depth;         /* get: statements in flight on each connection; servers */
+    double *latencies_us; /* get, commits: room for count of them; NULL: times of single operations are not wanted */
 } perf_task;
 
+/*
+ * What a floor does, and its extra figures. Where operations run in flight on a server's connections (get, commits): with
+ * latencies_us extra is p50 and p99 in us.
+ */
 typedef enum perf_floor_kind {
-    PERF_FLOOR_INSERT,  /* write items, learn their keys, one transaction */
-    PERF_FLOOR_BULK,    /* write items; several methods, keys do not matter */
-    PERF_FLOOR_FETCH,   /* read all rows into items, texts, views; extra: walk_s, walk_cpu_us_per_op */
-    PERF_FLOOR_GET,     /* read one row for each of keys, one transaction; extra: autocommit seconds */
+    PERF_FLOOR_INSERT, /* write items, their keys known afterwards (or given, where that is faster), one transaction */
+    PERF_FLOOR_BULK,   /* write items; several methods, keys do not matter */
+    PERF_FLOOR_FETCH,  /* read all rows into items, texts, views; extra: s, cpu_us_per_op of the walk; of the whole result */
+    PERF_FLOOR_GET, /* read one row for each of keys; SQLite: one transaction; extra: autocommit seconds; server: one Sync for all
+                       that is in flight on a connection; extra without latencies_us: s, cpu_us_per_op with a Sync each */
     PERF_FLOOR_COMMITS, /* one transaction for each item */
     PERF_FLOOR_UPDATE,  /* write b of each item, one transaction */
     PERF_FLOOR_STREAM,  /* read all rows, keep none */
@@ -57,8 +66,17 @@ typedef bool (*perf_floor_run)(void *connection, const perf_task *task, perf_sam
 
 typedef struct perf_provider {
     const char *name;
+    bool is_server;
     /* Once, before anything else in the process. */
     bool (*begin)(void);
+    /*
+     * Servers, in the process that the user started: reach the server at url, or with NULL start one of our own with its files in
+     * `directory`, and make a database; undo all that. stop also follows a start that failed.
+     */
+    bool (*start)(const char *url, const char *directory);
+    void (*stop)(void);
+    /* Set place->path. */
+    bool (*locate)(perf_place *place, const char *directory);
     const char *(*version)(void);
     /* The options with which the engine binds to a place. */
     nx_bind_options (*bind_options)(const perf_place *place);
@@ -69,16 +87,20 @@ typedef struct perf_provider {
     void (*disconnect)(void *connection);
     /* Read the whole table. */
     bool (*read_sum)(void *connection, perf_sum *ret_sum);
-    perf_floor_run floors[PERF_FLOOR_count];
-    /* Names of the methods of the bulk floor, up to NULL. */
-    const char *const *bulk_methods;
+    /* Of each kind. */
+    const perf_floor_run *floors;
+    /* Through the client library; NULL: that is what floors do. */
+    const perf_floor_run *library_floors;
+    /* Names of the methods of a kind of floor, up to NULL; NULL: it has but one. */
+    const char *const *methods[PERF_FLOOR_count];
 } perf_provider;
 
-/* NULL: unknown. */
+/* NULL: unknown, or not built in. */
 const perf_provider *perf_provider_find(const char *name);
 /* "sqlite, ..." for messages. */
 const char *perf_provider_names(void);
 
 extern const perf_provider perf_sqlite;
+extern const perf_provider perf_postgres_provider; /* built where libpq is found */
 
 #endif

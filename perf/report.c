@@ -18,7 +18,7 @@ static int set_count(json_t *object, const char *key, uint64_t value)
 
 static int set_real(json_t *object, const char *key, double value)
 {
-    return json_object_set_new(object, key, json_real(value));
+    return json_object_set_new(object, key, isnan(value) ? json_null() : json_real(value));
 }
 
 static int set_text(json_t *object, const char *key, const char *value)
@@ -35,6 +35,10 @@ static int set_subject(json_t *object, const perf_result *result)
     failed |= set_text(object, "provider", result->provider);
     if (workload->in_flight != 0)
         failed |= set_count(object, "in_flight", workload->in_flight);
+    if (workload->connections != 0) {
+        failed |= set_count(object, "connections", workload->connections);
+        failed |= set_count(object, "depth", workload->in_flight / workload->connections);
+    }
     if (workload->synchronous != NULL)
         failed |= set_text(object, "synchronous", workload->synchronous);
     failed |= set_count(object, workload->ops != 0 ? "ops" : "rows", result->ops);
@@ -51,6 +55,9 @@ static int set_figures(json_t *object, const perf_result *result)
     failed |= set_real(object, "ratio_max", result->ratio_max);
     failed |= set_real(object, "engine_cpu_us_per_op", result->engine_cpu_us_per_op);
     failed |= set_real(object, "floor_cpu_us_per_op", result->floor_cpu_us_per_op);
+    failed |= set_real(object, "libpq_s", result->libpq_s);
+    failed |= set_real(object, "ratio_libpq", result->ratio_libpq);
+    failed |= set_real(object, "libpq_cpu_us_per_op", result->libpq_cpu_us_per_op);
     failed |= set_real(object, "host_allocs_per_op", result->host_allocs_per_op);
     failed |= set_real(object, "enters_per_op", result->enters_per_op);
     for (size_t i = 0; i < result->extra_count; i++)
@@ -91,25 +98,57 @@ void perf_report_table_head(const char *provider, const char *version, uint64_t 
 {
     printf("provider %s %s, nextorm %s (%s), %" PRIu64 " rounds; times are medians, us are processor time\n\n", provider, version,
            nx_version(), PERF_COMMIT, rounds);
-    printf("%-18s %9s %10s %10s %7s %15s %10s %10s %10s %10s\n", "workload", "ops", "engine_s", "floor_s", "ratio", "(min..max)",
-           "engine us", "floor us", "allocs/op", "enters/op");
+    printf("%-18s %9s %10s %10s %7s %15s %10s %7s %10s %10s %10s %10s %10s\n", "workload", "ops", "engine_s", "floor_s", "ratio",
+           "(min..max)", "libpq_s", "ratio", "engine us", "floor us", "libpq us", "allocs/op", "enters/op");
 }
 
-void perf_report_table_row(const perf_result *result)
+static void print_name(const perf_workload *workload)
 {
-    const perf_workload *workload = result->workload;
-    char name[64], range[32];
+    char name[64];
 
-    if (workload->synchronous != NULL)
+    if (workload->connections > 0 && workload->synchronous != NULL)
+        (void)snprintf(name, sizeof(name), "%s %s %" PRIu32, workload->name, workload->synchronous, workload->in_flight);
+    else if (workload->connections > 0)
+        (void)snprintf(name, sizeof(name), "%s %" PRIu16 " x %" PRIu32, workload->name, workload->connections,
+                       workload->in_flight / workload->connections);
+    else if (workload->synchronous != NULL)
         (void)snprintf(name, sizeof(name), "%s %s", workload->name, workload->synchronous);
     else if (workload->in_flight != 0)
         (void)snprintf(name, sizeof(name), "%s %" PRIu32, workload->name, workload->in_flight);
     else
         (void)snprintf(name, sizeof(name), "%s", workload->name);
-    (void)snprintf(range, sizeof(range), "(%.2f..%.2f)", result->ratio_min, result->ratio_max);
-    printf("%-18s %9" PRIu64 " %10.4f %10.4f %7.3f %15s %10.3f %10.3f %10.6f %10.6f\n", name, result->ops, result->engine_s,
-           result->floor_s, result->ratio, range, result->engine_cpu_us_per_op, result->floor_cpu_us_per_op,
-           result->host_allocs_per_op, result->enters_per_op);
+    printf("%-18s", name);
+}
+
+/* "-" for what was not run. */
+static void print_figure(int width, int digits, double value)
+{
+    if (isnan(value))
+        printf(" %*s", width, "-");
+    else
+        printf(" %*.*f", width, digits, value);
+}
+
+void perf_report_table_row(const perf_result *result)
+{
+    char range[32] = "";
+
+    print_name(result->workload);
+    printf(" %9" PRIu64, result->ops);
+    print_figure(10, 4, result->engine_s);
+    print_figure(10, 4, result->floor_s);
+    print_figure(7, 3, result->ratio);
+    if (!isnan(result->ratio))
+        (void)snprintf(range, sizeof(range), "(%.2f..%.2f)", result->ratio_min, result->ratio_max);
+    printf(" %15s", range);
+    print_figure(10, 4, result->libpq_s);
+    print_figure(7, 3, result->ratio_libpq);
+    print_figure(10, 3, result->engine_cpu_us_per_op);
+    print_figure(10, 3, result->floor_cpu_us_per_op);
+    print_figure(10, 3, result->libpq_cpu_us_per_op);
+    print_figure(10, 6, result->host_allocs_per_op);
+    print_figure(10, 6, result->enters_per_op);
+    (void)putchar('\n');
     for (size_t i = 0; i < result->extra_count; i++)
         printf("    %s %.4f\n", result->extra[i].name, result->extra[i].value);
     if (result->method != NULL)

@@ -272,9 +272,16 @@ static bool update_floor(void *connection, const perf_task *task, perf_sample *r
     return ok;
 }
 
+static const perf_floor_run floors[PERF_FLOOR_count] = {
+    [PERF_FLOOR_INSERT] = insert_floor, [PERF_FLOOR_BULK] = bulk_floor,       [PERF_FLOOR_FETCH] = fetch_floor,
+    [PERF_FLOOR_GET] = get_floor,       [PERF_FLOOR_COMMITS] = commits_floor, [PERF_FLOOR_UPDATE] = update_floor,
+    [PERF_FLOOR_STREAM] = stream_floor,
+};
+
 const perf_provider perf_sqlite = {
     .name = "sqlite",
     .begin = perf_sqlite_begin,
+    .locate = perf_sqlite_locate,
     .version = perf_sqlite_version,
     .bind_options = perf_sqlite_bind_options,
     .create = perf_sqlite_create,
@@ -282,14 +289,6 @@ const perf_provider perf_sqlite = {
     .connect = perf_sqlite_connect,
     .disconnect = perf_sqlite_disconnect,
     .read_sum = perf_sqlite_read_sum,
-    .floors = {
-        [PERF_FLOOR_INSERT] = insert_floor,
-        [PERF_FLOOR_BULK] = bulk_floor,
-        [PERF_FLOOR_FETCH] = fetch_floor,
-        [PERF_FLOOR_GET] = get_floor,
-        [PERF_FLOOR_COMMITS] = commits_floor,
-        [PERF_FLOOR_UPDATE] = update_floor,
-        [PERF_FLOOR_STREAM] = stream_floor,
-    },
-    .bulk_methods = bulk_methods,
+    .floors = floors,
+    .methods = { [PERF_FLOOR_BULK] = bulk_methods },
 };

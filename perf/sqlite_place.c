@@ -40,6 +40,15 @@ bool perf_sqlite_begin(void)
     return (code == SQLITE_OK || code == SQLITE_MISUSE) && sqlite3_initialize() == SQLITE_OK;
 }
 
+bool perf_sqlite_locate(perf_place *place, const char *directory)
+{
+    int length = snprintf(place->path, sizeof(place->path), "%s/nextorm-perf-%ld.db", directory, (long)getpid());
+    if (length >= 0 && (size_t)length < sizeof(place->path))
+        return true;
+    fprintf(stderr, "nextorm-perf: the path of the directory is too long\n");
+    return false;
+}
+
 const char *perf_sqlite_version(void)
 {
     return sqlite3_libversion();
@@ -122,8 +131,8 @@ bool perf_sqlite_read_sum(void *connection, perf_sum *ret_sum)
 
     while (select != NULL && (code = sqlite3_step(select)) == SQLITE_ROW) {
         const unsigned char *text = sqlite3_column_text(select, 3);
-        perf_sum_add(&sum, sqlite3_column_int64(select, 0), sqlite3_column_int(select, 1), sqlite3_column_double(select, 2),
-                     text, (size_t)sqlite3_column_bytes(select, 3));
+        perf_sum_add(&sum, sqlite3_column_int64(select, 0), sqlite3_column_int(select, 1), sqlite3_column_double(select, 2), text,
+                     (size_t)sqlite3_column_bytes(select, 3));
     }
     (void)sqlite3_finalize(select);
     if (code != SQLITE_DONE)

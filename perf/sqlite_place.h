@@ -13,6 +13,7 @@ bool perf_sqlite_execute(sqlite3 *db, const char *sql);
 sqlite3_stmt *perf_sqlite_prepare(sqlite3 *db, const char *sql);
 
 bool perf_sqlite_begin(void);
+bool perf_sqlite_locate(perf_place *place, const char *directory);
 const char *perf_sqlite_version(void);
 nx_bind_options perf_sqlite_bind_options(const perf_place *place);
 bool perf_sqlite_create(const perf_place *place, bool with_table, uint64_t rows);

@@ -1,14 +1,16 @@
 /*
- * workload_commits - commits: sessions of one insert each, 64 of them committing at any time.
+ * workload_commits - commits: sessions of one insert each, one or 64 of them committing at any time.
  *
- * When a session has ended, its row's key is read, it is freed, and the next one begins in its place. The floor
- * commits one insert after the other at the same durability; `speedup` is how many times slower it is.
+ * When a session has ended, its row's key is read, it is freed, and the next one begins in its place. SQLite's floor
+ * commits one insert after the other at the same durability, a server's one on each connection; `speedup` is how many times
+ * slower it is. With one session at a time the times of single sessions are what counts, from its begin to the completion of its
+ * end.
  */
 #include <stdio.h>
 
 #include "engine.h"
 
-enum { SESSIONS = 64 };
+enum { SESSIONS_MAX = 64 };
 
 typedef struct session_slot {
     nx_session *session;
@@ -25,15 +27,17 @@ static bool prepare(perf_job *job)
     return job->task.items != NULL;
 }
 
-static bool start(perf_job *job, session_slot *slot, const perf_item *item)
+static bool start(perf_job *job, session_slot *slot, uint64_t n)
 {
+    if (job->latencies_us != NULL) /* one at a time: when it began, until it is over */
+        job->latencies_us[n] = perf_clock_now_s();
     slot->session = nx_session_begin(job->loop, NULL);
     slot->event = slot->session != NULL ? nx_new(slot->session, Event) : NULL;
     if (slot->event == NULL) {
         fprintf(stderr, "nextorm-perf: a session could not be made\n");
         return false;
     }
-    perf_event_set(slot->event, item);
+    perf_event_set(slot->event, &job->task.items[n]);
     return perf_engine_queued(job, nx_session_end(slot->session, slot), "nx_session_end");
 }
 
@@ -43,11 +47,13 @@ static bool collect(perf_job *job, const nx_completion *completion, uint64_t *be
     session_slot *slot = completion->tag;
     bool ok = perf_engine_good(completion, "nx_session_end");
     nx_seen(job->loop, completion);
+    if (job->latencies_us != NULL)
+        job->latencies_us[*begun - 1] = (perf_clock_now_s() - job->latencies_us[*begun - 1]) * 1e6;
     if (ok)
         perf_sum_event(sum, slot->event);
     nx_session_free(slot->session);
     slot->session = NULL;
-    if (!ok || (*begun < job->rows && !start(job, slot, &job->task.items[(*begun)++])))
+    if (!ok || (*begun < job->rows && !start(job, slot, (*begun)++)))
         return false;
     return true;
 }
@@ -57,8 +63,8 @@ static bool commit_all(perf_job *job, session_slot *slots, perf_sum *sum)
     uint64_t begun = 0;
     const nx_completion *first;
 
-    while (begun < SESSIONS && begun < job->rows) {
-        if (!start(job, &slots[begun], &job->task.items[begun]))
+    while (begun < job->workload->in_flight && begun < job->rows) {
+        if (!start(job, &slots[begun], begun))
             return false;
         begun++;
     }
@@ -76,7 +82,7 @@ static bool commit_all(perf_job *job, session_slot *slots, perf_sum *sum)
 
 static bool commits_engine(perf_job *job, perf_sample *ret_sample)
 {
-    session_slot slots[SESSIONS] = { 0 };
+    session_slot slots[SESSIONS_MAX] = { 0 };
 
     if (!job->provider->create(&job->place, false, 0) || !perf_engine_open(job) || !perf_engine_warm(job))
         return false;
@@ -85,7 +91,8 @@ static bool commits_engine(perf_job *job, perf_sample *ret_sample)
     bool ok = commit_all(job, slots, &ret_sample->sum);
     ret_sample->time = perf_clock_since(begin);
     perf_engine_count_end(job, ret_sample);
-    for (size_t i = 0; i < SESSIONS; i++)
+    perf_engine_latencies(job, ret_sample);
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
         nx_session_free(slots[i].session);
     perf_engine_close(job);
     return ok && perf_job_read_back(job, &ret_sample->stored);
@@ -97,9 +104,66 @@ static bool commits_floor(perf_job *job, perf_sample *ret_sample)
 }
 
 const perf_workload perf_workloads_commits[] = {
-    { .name = "commits", .in_flight = SESSIONS, .synchronous = "full", .rows = 20000, .ops = 20000, .floor = PERF_FLOOR_COMMITS,
-      .prepare = prepare, .engine_run = commits_engine, .floor_run = commits_floor },
-    { .name = "commits", .in_flight = SESSIONS, .synchronous = "normal", .rows = 200000, .ops = 200000,
-      .floor = PERF_FLOOR_COMMITS, .prepare = prepare, .engine_run = commits_engine, .floor_run = commits_floor },
+    { .name = "commits",
+      .reach = PERF_EMBEDDED,
+      .in_flight = SESSIONS_MAX,
+      .synchronous = "full",
+      .rows = 20000,
+      .ops = 20000,
+      .floor = PERF_FLOOR_COMMITS,
+      .prepare = prepare,
+      .engine_run = commits_engine,
+      .floor_run = commits_floor },
+    { .name = "commits",
+      .reach = PERF_EMBEDDED,
+      .in_flight = SESSIONS_MAX,
+      .synchronous = "normal",
+      .rows = 200000,
+      .ops = 200000,
+      .floor = PERF_FLOOR_COMMITS,
+      .prepare = prepare,
+      .engine_run = commits_engine,
+      .floor_run = commits_floor },
+    { .name = "commits",
+      .reach = PERF_SERVERS,
+      .in_flight = SESSIONS_MAX,
+      .connections = SESSIONS_MAX,
+      .synchronous = "on",
+      .rows = 20000,
+      .ops = 20000,
+      .floor = PERF_FLOOR_COMMITS,
+      .prepare = prepare,
+      .engine_run = commits_engine,
+      .floor_run = commits_floor },
+    { .name = "commits",
+      .reach = PERF_SERVERS,
+      .in_flight = 1,
+      .connections = 1,
+      .synchronous = "off",
+      .with_latencies = true,
+      .rows = 20000,
+      .ops = 20000,
+      .floor = PERF_FLOOR_COMMITS,
+      .prepare = prepare,
+      .engine_run = commits_engine,
+      .floor_run = commits_floor,
+      .engine_extra = { "engine_p50_us", "engine_p99_us" },
+      .floor_extra = { "floor_p50_us", "floor_p99_us" },
+      .library_extra = { "libpq_p50_us", "libpq_p99_us" } },
+    { .name = "commits",
+      .reach = PERF_SERVERS,
+      .in_flight = 1,
+      .connections = 1,
+      .synchronous = "on",
+      .with_latencies = true,
+      .rows = 5000,
+      .ops = 5000,
+      .floor = PERF_FLOOR_COMMITS,
+      .prepare = prepare,
+      .engine_run = commits_engine,
+      .floor_run = commits_floor,
+      .engine_extra = { "engine_p50_us", "engine_p99_us" },
+      .floor_extra = { "floor_p50_us", "floor_p99_us" },
+      .library_extra = { "libpq_p50_us", "libpq_p99_us" } },
     { .name = NULL },
 };

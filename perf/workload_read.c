@@ -50,8 +50,7 @@ static bool fetch_engine(perf_job *job, perf_sample *ret_sample)
 {
     perf_sample untracked = { 0 };
 
-    if (!fetch(job, nx_select(job->db, Event), ret_sample) ||
-        !fetch(job, nx_untracked(nx_select(job->db, Event)), &untracked))
+    if (!fetch(job, nx_select(job->db, Event), ret_sample) || !fetch(job, nx_untracked(nx_select(job->db, Event)), &untracked))
         return false;
     ret_sample->extra[1] = untracked.time.wall_s;
     ret_sample->extra[2] = untracked.time.cpu_s * 1e6 / (double)job->rows;
@@ -74,12 +73,25 @@ static bool fetch_map_engine(perf_job *job, perf_sample *ret_sample)
 }
 
 const perf_workload perf_workloads_read[] = {
-    { .name = "fetch", .rows = 1000000, .keys_known = true, .floor = PERF_FLOOR_FETCH, .prepare = prepare,
-      .engine_run = fetch_engine, .floor_run = perf_job_floor,
+    { .name = "fetch",
+      .rows = 1000000,
+      .keys_known = true,
+      .floor = PERF_FLOOR_FETCH,
+      .prepare = prepare,
+      .engine_run = fetch_engine,
+      .floor_run = perf_job_floor,
       .engine_extra = { "engine_release_s", "untracked_s", "untracked_cpu_us_per_op" },
-      .floor_extra = { "walk_s", "walk_cpu_us_per_op" } },
-    { .name = "fetch-map", .rows = 1000000, .keys_known = true, .floor = PERF_FLOOR_FETCH, .prepare = prepare,
-      .engine_run = fetch_map_engine, .floor_run = perf_job_floor, .engine_extra = { "engine_release_s" },
-      .floor_extra = { "walk_s", "walk_cpu_us_per_op" } },
+      .floor_extra = { "walk_s", "walk_cpu_us_per_op" },
+      .library_extra = { "libpq_whole_s", "libpq_whole_cpu_us_per_op" } },
+    { .name = "fetch-map",
+      .rows = 1000000,
+      .keys_known = true,
+      .floor = PERF_FLOOR_FETCH,
+      .prepare = prepare,
+      .engine_run = fetch_map_engine,
+      .floor_run = perf_job_floor,
+      .engine_extra = { "engine_release_s" },
+      .floor_extra = { "walk_s", "walk_cpu_us_per_op" },
+      .library_extra = { "libpq_whole_s", "libpq_whole_cpu_us_per_op" } },
     { .name = NULL },
 };

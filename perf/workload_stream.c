@@ -71,6 +71,7 @@ int perf_stream_child(const perf_options *options, const char *path)
     nx_error error;
 
     (void)snprintf(job.place.path, sizeof(job.place.path), "%s", path);
+    job.place.connections = 1;
     if (nx_loop_open(NULL, &job.loop, &error) != NX_OK) {
         fprintf(stderr, "nextorm-perf: nx_loop_open: %s\n", error.message);
         return EXIT_FAILURE;
@@ -154,7 +155,13 @@ static bool stream_floor(perf_job *job, perf_sample *ret_sample)
 }
 
 const perf_workload perf_workloads_stream[] = {
-    { .name = "stream", .rows = 2000000, .keys_known = true, .floor = PERF_FLOOR_STREAM, .prepare = prepare,
-      .engine_run = stream_engine, .floor_run = stream_floor, .engine_extra = { "max_rss_mib" } },
+    { .name = "stream",
+      .rows = 2000000,
+      .keys_known = true,
+      .floor = PERF_FLOOR_STREAM,
+      .prepare = prepare,
+      .engine_run = stream_engine,
+      .floor_run = stream_floor,
+      .engine_extra = { "max_rss_mib" } },
     { .name = NULL },
 };
