@@ -323,11 +323,15 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
         return nxi_fail(error, NX_EREADONLY, "the session is read-only");
     request->writes = writes;
     if (part->transaction == 0) {
-        if (!writes && !options->serializable && !options->immediate && !options->read_only)
+        if (!writes && !options->serializable && !options->immediate && !options->read_only &&
+            options->isolation == NX_ISOLATION_DEFAULT)
             return NX_OK;
         request->begin = options->read_only             ? NXI_BEGIN_SNAPSHOT
                          : writes || options->immediate ? NXI_BEGIN_WRITE
                                                         : NXI_BEGIN_READ;
+        request->isolation = options->isolation == NX_ISOLATION_DEFAULT && options->serializable ? NX_ISOLATION_SERIALIZABLE
+                                                                                                 : options->isolation;
+        request->deferrable = options->deferrable;
         part->transaction = ++s->loop->last_transaction;
         part->born = s->level;
         part->level = s->level;

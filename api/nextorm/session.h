@@ -25,11 +25,21 @@ typedef enum nx_optimistic {
     NX_OPTIMISTIC_NONE
 } nx_optimistic;
 
+/* Of a session's transaction. SQLite has one: serializable. */
+typedef enum nx_isolation {
+    NX_ISOLATION_DEFAULT, /* the server's; with `serializable`: serializable; with `read_only`: one snapshot (repeatable read) */
+    NX_ISOLATION_READ_COMMITTED,
+    NX_ISOLATION_REPEATABLE_READ,
+    NX_ISOLATION_SERIALIZABLE
+} nx_isolation;
+
 typedef struct nx_session_options {
     int retry;              /* nx_run_in_session: further attempts after a retryable failure */
     bool serializable;      /* reads too run in one transaction from the first statement on */
     bool immediate;         /* take the write lock with the first statement */
     bool read_only;         /* one snapshot for all reads; a write is NX_EREADONLY */
+    bool deferrable;        /* with serializable and read_only: waits for a snapshot that cannot fail (PostgreSQL) */
+    nx_isolation isolation; /* reads too run in one transaction when it is set */
     bool no_auto_flush;     /* do not flush before queries of this session */
     bool join;              /* nx_session_nested: no savepoint: its rollback is the outer one's */
     nx_optimistic optimistic;

@@ -1,0 +1,593 @@
+/*
+ * answer - the server's messages, met with the units that expect them.
+ *
+ * Messages that may come at any time (notices, parameter changes, notifications: 55.2.7) are taken out first. Every other one must fit the
+ * first unit. After an error the units up to the Sync are dropped, as the server drops their messages; the end of the wave (ReadyForQuery)
+ * decides what becomes of its job.
+ */
+#include "drivers/postgres/postgres.h"
+
+/* ------------------------------------------------------------------------------ whole messages */
+
+enum { HEAD = 5 };
+
+static nx_status broken(nxi_pg *pg, nx_error *error, const char *what)
+{
+    pg->is_broken = true;
+    return nxi_fail(error, NX_EPROTOCOL, "the server sent something that is not its protocol: %s", what);
+}
+
+/* The size of the message at data, with its head; 0: not all of the head is there; SIZE_MAX: no message has such a size. */
+static size_t message_size(const uint8_t *data, size_t size)
+{
+    uint32_t length;
+
+    if (size < HEAD)
+        return 0;
+    length = nxi_pg_load32(data + 1);
+    return length < 4 || length > NXI_PG_MESSAGE_MAX ? SIZE_MAX : (size_t)length + 1;
+}
+
+/* Complete the message that was cut; SIZE_MAX: it is broken, else how many bytes were taken. */
+static size_t complete(nxi_pg *pg, const uint8_t *data, size_t size)
+{
+    size_t taken = 0, whole;
+
+    if (pg->partial.size < HEAD) {
+        taken = nxi_min_size(size, HEAD - pg->partial.size);
+        nxi_buf_put(&pg->partial, data, taken);
+    }
+    whole = message_size((const uint8_t *)pg->partial.data, pg->partial.size);
+    if (whole == SIZE_MAX)
+        return SIZE_MAX;
+    if (whole != 0 && pg->partial.size < whole) {
+        size_t more = nxi_min_size(size - taken, whole - pg->partial.size);
+        nxi_buf_put(&pg->partial, data + taken, more);
+        taken += more;
+    }
+    return taken;
+}
+
+static nx_status decode_partial(nxi_pg *pg, const uint8_t **data, size_t *size, const nxi_sink *sink, nx_error *error)
+{
+    size_t taken = complete(pg, *data, *size);
+    const uint8_t *message;
+    nx_status status;
+
+    if (taken == SIZE_MAX)
+        return broken(pg, error, "a message of an impossible size");
+    if (pg->partial.failed)
+        return nxi_fail(error, NX_ENOMEM, "no memory for a message of the server");
+    *data += taken;
+    *size -= taken;
+    message = (const uint8_t *)pg->partial.data;
+    if (pg->partial.size < HEAD || pg->partial.size < message_size(message, pg->partial.size))
+        return NX_OK;
+    status = nxi_pg_answer(pg, (char)message[0], message + HEAD, pg->partial.size - HEAD, sink, error);
+    if (pg->partial.capacity > 1048576)
+        nxi_buf_fini(&pg->partial);
+    nxi_buf_clear(&pg->partial);
+    return status;
+}
+
+nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    nxi_pg *pg = state;
+    nx_status status = NX_OK;
+
+    if (pg->is_broken)
+        return broken(pg, error, "more after that");
+    while (size > 0 && status == NX_OK) {
+        size_t whole = pg->partial.size > 0 ? 0 : message_size(data, size);
+
+        if (whole == SIZE_MAX)
+            return broken(pg, error, "a message of an impossible size");
+        if (whole == 0 || whole > size) {
+            status = decode_partial(pg, &data, &size, sink, error);
+            continue;
+        }
+        status = nxi_pg_answer(pg, (char)data[0], data + HEAD, whole - HEAD, sink, error);
+        data += whole;
+        size -= whole;
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------------------ the ends of jobs */
+
+static void set_elapsed(nxi_request *request)
+{
+    request->done_ns = nxi_clock_ns();
+    for (size_t i = 0; i < request->step_count; i++)
+        request->steps[i].elapsed_ns = (request->done_ns - request->taken_ns) / (int64_t)request->step_count;
+}
+
+static bool ends(const nxi_pg_job *job)
+{
+    return job->is_implicit || job->request->end == NXI_END_COMMIT;
+}
+
+static void finish_well(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    nxi_request *request = job->request;
+
+    if (request->end == NXI_END_ROLLBACK)
+        request->outcome = NX_OUTCOME_ROLLED_BACK;
+    else if (ends(job) && (request->writes || request->begin != NXI_BEGIN_NONE || request->end == NXI_END_COMMIT))
+        request->outcome = NX_OUTCOME_COMMITTED;
+    request->in_transaction = request->transaction != 0 && pg->status != 'I';
+    set_elapsed(request);
+    nxi_pg_job_finish(pg, job, sink);
+}
+
+static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    nxi_request *request = job->request;
+    nx_error *error = &job->error;
+
+    if (job->row_is_known && job->failed_count <= 1)
+        error->row = (int64_t)job->failed_first;
+    if (ends(job) || request->end == NXI_END_ROLLBACK)
+        request->outcome = job->stands ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK;
+    else if (request->transaction != 0 && pg->status == 'I')
+        request->outcome = NX_OUTCOME_ROLLED_BACK;
+    error->outcome = request->outcome;
+    request->in_transaction = request->transaction != 0 && pg->status != 'I';
+    if (request->status == NX_OK) {
+        (void)nxi_request_fail(request, job->failed_step, error->status, "%s", error->message);
+        if (nxi_request_error_is_own(request))
+            *request->error = *error;
+    }
+    set_elapsed(request);
+    nxi_pg_job_finish(pg, job, sink);
+}
+
+/* Everything is undone, by the server's error or by a ROLLBACK that the restart begins with. */
+static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
+{
+    job->was_open = pg->status != 'I';
+    job->retries++;
+    job->is_explicit = false;
+    if (mode == NXI_PG_CAREFUL) {
+        size_t rows = job->request->steps[job->failed_step].row_count;
+
+        job->careful_step = job->failed_step;
+        job->careful_row = 0;
+        job->careful_size = nxi_max_size(job->row_is_known ? job->failed_first : rows / 2, 1);
+    }
+    nxi_pg_job_restart(job, mode);
+    nxi_pg_enqueue_first(pg, job);
+}
+
+static bool may_begin_again(const nxi_pg_job *job)
+{
+    return job->is_implicit || job->request->begin != NXI_BEGIN_NONE;
+}
+
+static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    bool undone = job->is_failed || job->is_spoilt;
+
+    if (undone && job->is_stale && job->retries == 0 && may_begin_again(job)) {
+        do_again(pg, job, NXI_PG_NORMAL);
+    } else if (undone && nxi_pg_may_be_careful(job)) {
+        do_again(pg, job, NXI_PG_CAREFUL);
+    } else if (pg->status != 'I' && (may_begin_again(job) || ends(job))) {
+        job->mode = NXI_PG_UNDO;
+        job->stage = NXI_PG_STAGE_START;
+        job->is_failed = job->is_spoilt = false;
+        nxi_pg_enqueue_first(pg, job);
+    } else {
+        job->stands = !undone;
+        finish_badly(pg, job, sink);
+    }
+}
+
+static void fail_state(nxi_pg_job *job, const char *what)
+{
+    job->has_error = true;
+    job->failed_step = job->request->step_count;
+    (void)nxi_fail(&job->error, NX_ESTATE, "%s", what);
+}
+
+/* "A status byte that does not fit": what the server says of its transaction against what the request has made of it. */
+static void check_status(const nxi_pg *pg, nxi_pg_job *job)
+{
+    const nxi_request *request = job->request;
+
+    if (job->has_error)
+        return;
+    if (pg->status == 'E')
+        fail_state(job, "the server says that the transaction has failed, and has not said why");
+    else if (pg->status == 'T' && (ends(job) || request->end == NXI_END_ROLLBACK || request->transaction == 0))
+        fail_state(job, "a transaction was begun by SQL text: sessions do that");
+    else if (pg->status == 'I' && request->transaction != 0 && !ends(job) && request->end == NXI_END_NONE)
+        fail_state(job, "the transaction was ended by SQL text: sessions do that");
+}
+
+static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    if (job->request == NULL) {
+        nxi_pg_job_release(pg, job);
+        return;
+    }
+    if (job->mode == NXI_PG_CAREFUL && !job->dead && nxi_pg_piece_over(pg, job))
+        return;
+    if (pg->queue_first == job)
+        nxi_pg_dequeue(pg);
+    if (job->dead) {
+        if (job->is_explicit && pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL)) {
+            job->stage = NXI_PG_STAGE_START;
+            nxi_pg_enqueue_first(pg, job);
+            return;
+        }
+        nxi_pg_job_finish(pg, job, sink);
+        return;
+    }
+    if (job->mode == NXI_PG_UNDO) {
+        finish_badly(pg, job, sink);
+        return;
+    }
+    if (!job->is_failed && !job->is_spoilt)
+        check_status(pg, job);
+    if (job->has_error)
+        wave_failed(pg, job, sink);
+    else
+        finish_well(pg, job, sink);
+}
+
+/* A read is over with its last answer; its Sync is others' too. */
+static void read_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    if (!job->is_read || job->units > 0 || job->stage != NXI_PG_STAGE_WAIT || job->finished)
+        return;
+    if (job->dead)
+        nxi_pg_job_finish(pg, job, sink);
+    else if (job->has_error)
+        finish_badly(pg, job, sink);
+    else
+        finish_well(pg, job, sink);
+}
+
+/* ------------------------------------------------------------------------------ errors */
+
+/* The first error of a job is what it failed of. */
+static void note(nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error, const nxi_pg_trouble *trouble)
+{
+    job->is_failed = true;
+    if (job->has_error)
+        return;
+    job->has_error = true;
+    job->error = *error;
+    job->is_stale = trouble->plan_is_stale;
+    job->failed_step = unit->kind == NXI_PG_UNIT_SYNC ? (job->dead ? 0 : job->request->step_count) : unit->step;
+    if (unit->use != NXI_PG_FOR_ROWS)
+        return;
+    int64_t missing = nxi_pg_missing_row(error->message);
+    int64_t named = missing > 0 ? missing : trouble->copy_line;
+    job->row_is_known = unit->count == 1 || (named > 0 && (uint64_t)named <= unit->count);
+    job->failed_first = unit->first + (unit->count > 1 && job->row_is_known ? (size_t)named - 1 : 0);
+    job->failed_count = job->row_is_known ? 1 : unit->count;
+    if (missing > 0 && !job->dead) {
+        const nxi_step *step = nxi_pg_step(job, unit->step);
+        const nxi_table *table = step == NULL ? NULL : step->statement->table;
+        (void)nxi_fail(&job->error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else",
+                       table == NULL ? "?" : table->name);
+        nxi_error_name(job->error.table, table == NULL ? "" : table->name);
+        job->error.retryable = true;
+    }
+}
+
+/* One unit that the server has dropped; true: its job is a read that has to be sent again. */
+static bool drop_skipped(nxi_pg *pg, const nxi_pg_job *failed)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    nxi_pg_prepared *p = unit->prepared;
+    nxi_pg_job *job = unit->job;
+    bool again = job != NULL && job->is_read && job != failed && !job->finished;
+
+    if (p != NULL && (unit->kind == NXI_PG_UNIT_PARSE || (unit->kind == NXI_PG_UNIT_DESCRIBE && !p->has_result)))
+        nxi_pg_prepared_forget(p);
+    if (p != NULL && job != NULL && job == failed && job->is_stale)
+        nxi_pg_prepared_forget(p);
+    nxi_pg_drop_front(pg);
+    return again;
+}
+
+typedef struct again {
+    nxi_pg_job *first, *last;
+} again;
+
+/* Reads that were dropped with a neighbour's error: in their order, at the front. */
+static void send_again(nxi_pg *pg, again *list)
+{
+    if (list->first == NULL)
+        return;
+    list->last->next = pg->queue_first;
+    if (pg->queue_first == NULL)
+        pg->queue_last = list->last;
+    pg->queue_first = list->first;
+}
+
+static void collect_again(again *list, nxi_pg_job *job)
+{
+    if (job->stage == NXI_PG_STAGE_START || job == list->last)
+        return; /* it is in the list, or not sent as a whole yet */
+    nxi_pg_job_restart(job, NXI_PG_NORMAL);
+    job->next = NULL;
+    if (list->last != NULL)
+        list->last->next = job;
+    else
+        list->first = job;
+    list->last = job;
+}
+
+static void skip_to_sync(nxi_pg *pg, nxi_pg_job *failed)
+{
+    again list = { 0 };
+
+    pg->skipping = true;
+    for (nxi_pg_unit *unit; (unit = nxi_pg_front(pg)) != NULL && unit->kind != NXI_PG_UNIT_SYNC;) {
+        nxi_pg_job *job = unit->job;
+        if (drop_skipped(pg, failed))
+            collect_again(&list, job);
+    }
+    send_again(pg, &list);
+}
+
+static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    const nxi_step *step = unit == NULL || unit->job == NULL ? NULL : nxi_pg_step(unit->job, unit->step);
+    nxi_pg_trouble trouble;
+    nx_error found;
+    nxi_pg_job *job;
+
+    nxi_pg_describe(body, size, step == NULL ? NULL : step->statement, &found, &trouble);
+    if (trouble.is_fatal || unit == NULL) {
+        *error = found;
+        error->status = NX_ELOST;
+        pg->is_broken = true;
+        return NX_ELOST;
+    }
+    job = unit->job;
+    if (job != NULL && job->request != NULL)
+        note(job, unit, &found, &trouble);
+    if (unit->prepared != NULL && trouble.plan_is_stale)
+        nxi_pg_prepared_forget(unit->prepared);
+    skip_to_sync(pg, job);
+    if (job == NULL || !job->is_read)
+        return NX_OK;
+    if (job->is_stale && job->retries == 0 && !job->dead) {
+        job->retries++;
+        job->has_error = false;
+        nxi_pg_job_restart(job, NXI_PG_NORMAL);
+        nxi_pg_enqueue_first(pg, job);
+        return NX_OK;
+    }
+    read_over(pg, job, sink);
+    return NX_OK;
+}
+
+/* ------------------------------------------------------------------------------ answers */
+
+static nx_status on_ready(nxi_pg *pg, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    nxi_pg_job *job;
+
+    if (unit == NULL || unit->kind != NXI_PG_UNIT_SYNC || size != 1 || (body[0] != 'I' && body[0] != 'T' && body[0] != 'E'))
+        return broken(pg, error, "ReadyForQuery out of place");
+    job = unit->job;
+    pg->status = (char)body[0];
+    pg->skipping = false;
+    nxi_pg_drop_front(pg);
+    while (pg->status == 'I' && pg->cursors != NULL)
+        nxi_pg_cursor_drop(pg, pg->cursors->number); /* portals end with their transaction */
+    if (job != NULL)
+        wave_over(pg, job, sink);
+    return NX_OK;
+}
+
+/* "INSERT 0 5", "UPDATE 3", "SELECT 7": the last number; 0 when there is none. */
+static bool tag_count(const uint8_t *body, size_t size, int64_t *ret_count)
+{
+    size_t at = size;
+    int64_t count = 0, unit = 1;
+
+    if (size == 0 || body[size - 1] != 0 || memchr(body, 0, size) != body + size - 1)
+        return false;
+    for (at = size - 1; at > 0 && body[at - 1] >= '0' && body[at - 1] <= '9' && unit <= INT64_C(100000000000000000); at--) {
+        count += (body[at - 1] - '0') * unit;
+        unit *= 10;
+    }
+    *ret_count = at > 0 && body[at - 1] == ' ' ? count : 0;
+    return true;
+}
+
+static void fail_client(nxi_pg_job *job, size_t step, const nx_error *error)
+{
+    if (job == NULL || job->has_error)
+        return;
+    job->has_error = true;
+    job->error = *error;
+    job->failed_step = step;
+}
+
+/* COMMIT of a failed transaction is answered by the tag ROLLBACK, and no error (SQL command COMMIT). */
+static void on_committed(nxi_pg_job *job, const uint8_t *body)
+{
+    nx_error error;
+
+    if (strcmp((const char *)body, "COMMIT") == 0)
+        return;
+    (void)nxi_fail(&error, NX_EABORTED, "the transaction had failed before, and the server has rolled it back");
+    job->is_failed = true;
+    fail_client(job, job->dead ? 0 : job->request->step_count, &error);
+}
+
+static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    nxi_pg_job *job;
+    int64_t count = 0;
+    nx_error missed;
+
+    if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
+        return broken(pg, error, "the end of an execution out of place");
+    if (type == 'C' && !tag_count(body, size, &count))
+        return broken(pg, error, "a command tag without an end");
+    job = unit->job;
+    if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
+        on_committed(job, body);
+    else if (unit->use == NXI_PG_FOR_STEP)
+        nxi_pg_result_done(pg, unit, count, type == 's');
+    else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
+        fail_client(job, unit->step, &missed);
+        job->row_is_known = unit->count == 1;
+        job->failed_first = unit->first;
+        job->failed_count = unit->count;
+    } else if (unit->use == NXI_PG_FOR_ROWS)
+        nxi_pg_write_done(unit, count);
+    nxi_pg_drop_front(pg);
+    if (job != NULL)
+        read_over(pg, job, sink);
+    return NX_OK;
+}
+
+static nx_status on_bound(nxi_pg *pg, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+
+    if (unit != NULL && unit->kind == NXI_PG_UNIT_BIND) {
+        nxi_pg_drop_front(pg);
+        return NX_OK;
+    }
+    if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || unit->is_bound)
+        return broken(pg, error, "BindComplete out of place");
+    unit->is_bound = true;
+    return NX_OK;
+}
+
+static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    nx_error bad;
+    nx_status status = NX_OK;
+
+    if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
+        return broken(pg, error, "a row out of place");
+    if (unit->job == NULL || unit->job->request == NULL || unit->job->dead || unit->job->has_error)
+        return NX_OK;
+    nxi_error_reset(&bad);
+    if (unit->use == NXI_PG_FOR_STEP)
+        status = nxi_pg_result_row(pg, unit, body, size, &bad);
+    else if (unit->use == NXI_PG_FOR_ROWS)
+        status = nxi_pg_write_row(pg, unit, body, size, &bad);
+    if (status == NX_EPROTOCOL)
+        return broken(pg, error, "a malformed row");
+    if (status != NX_OK) {
+        if (bad.status == NX_OK)
+            (void)nxi_fail(&bad, status, "%s", nx_status_text(status));
+        fail_client(unit->job, unit->step, &bad);
+    }
+    return NX_OK;
+}
+
+static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t size, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+    nx_status status = NX_OK;
+
+    if (unit == NULL || unit->kind != NXI_PG_UNIT_DESCRIBE)
+        return broken(pg, error, "a description out of place");
+    if (type == 't')
+        return NX_OK; /* the parameters' types were ours, or are the server's business */
+    if (type == 'T')
+        status = nxi_pg_prepared_describe(pg, unit->prepared, body, size);
+    else
+        unit->prepared->has_result = true;
+    if (status == NX_EPROTOCOL)
+        return broken(pg, error, "a malformed description of a result");
+    if (status != NX_OK)
+        return nxi_fail(error, status, "no memory for the description of a result");
+    nxi_pg_drop_front(pg);
+    return NX_OK;
+}
+
+static nx_status on_simple(nxi_pg *pg, nxi_pg_unit_kind kind, nx_error *error)
+{
+    nxi_pg_unit *unit = nxi_pg_front(pg);
+
+    if (unit == NULL || unit->kind != kind)
+        return broken(pg, error, "an acknowledgement out of place");
+    if (kind == NXI_PG_UNIT_PARSE)
+        unit->prepared->known = NXI_PG_READY;
+    nxi_pg_drop_front(pg);
+    return NX_OK;
+}
+
+/* Int32 process, two zero-terminated texts. */
+static nx_status on_notified(nxi_pg *pg, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    const uint8_t *channel = body + 4, *payload, *end = body + size, *zero;
+
+    if (size < 6 || (zero = memchr(channel, 0, size - 4)) == NULL)
+        return broken(pg, error, "a malformed notification");
+    payload = zero + 1;
+    if (payload == end || memchr(payload, 0, (size_t)(end - payload)) != end - 1)
+        return broken(pg, error, "a malformed notification");
+    if (sink->notified != NULL)
+        sink->notified(sink->context, nx_strn((const char *)channel, (size_t)(zero - channel)),
+                       nx_strn((const char *)payload, (size_t)(end - payload) - 1));
+    return NX_OK;
+}
+
+/* Texts of another encoding would be taken for UTF-8. */
+static nx_status on_parameter(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *error)
+{
+    const uint8_t *zero = memchr(body, 0, size);
+    const char *value;
+
+    if (zero == NULL || zero + 1 >= body + size || body[size - 1] != 0)
+        return broken(pg, error, "a malformed ParameterStatus");
+    value = (const char *)zero + 1;
+    if (strcmp((const char *)body, "client_encoding") != 0 || strcmp(value, "UTF8") == 0)
+        return NX_OK;
+    pg->is_broken = true;
+    return nxi_fail(error, NX_ESTATE, "client_encoding was changed: the connection speaks UTF-8 only, and was closed");
+}
+
+static nx_status on_copy(nxi_pg *pg, nx_error *error)
+{
+    const nxi_pg_unit *unit = nxi_pg_front(pg);
+
+    if (unit != NULL && unit->kind == NXI_PG_UNIT_EXECUTE && unit->is_copy)
+        return NX_OK;
+    pg->is_broken = true;
+    return nxi_fail(error, NX_EUNSUPPORTED, "COPY FROM STDIN and TO STDOUT are not for raw SQL: nx_bulk_begin and nx_stream do that");
+}
+
+nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
+{
+    switch (type) {
+    case 'D': return on_row(pg, body, size, error);
+    case '2': return on_bound(pg, error);
+    case 'C':
+    case 'I':
+    case 's': return on_complete(pg, type, body, size, sink, error);
+    case 'Z': return on_ready(pg, body, size, sink, error);
+    case 'E': return on_error(pg, body, size, sink, error);
+    case '1': return on_simple(pg, NXI_PG_UNIT_PARSE, error);
+    case '3': return on_simple(pg, NXI_PG_UNIT_CLOSE, error);
+    case 't':
+    case 'T':
+    case 'n': return on_described(pg, type, body, size, error);
+    case 'N': return NX_OK;
+    case 'S': return on_parameter(pg, body, size, error);
+    case 'A': return on_notified(pg, body, size, sink, error);
+    case 'G':
+    case 'H': return on_copy(pg, error);
+    default: return broken(pg, error, "a message of an unknown type");
+    }
+}

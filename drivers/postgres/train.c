@@ -1,0 +1,612 @@
+/*
+ * train - jobs into messages: which texts a request becomes, and where the Syncs stand.
+ *
+ * - Reads of nobody's transaction share a Sync: the last message of what is sent together. If one fails, the server skips those behind
+ *   it; they are sent again (answer.c), so nobody sees a neighbour's error.
+ * - Everything else has a Sync of its own. 55.2.3: what stands between two Syncs and outside of BEGIN .. COMMIT is one transaction, ended by
+ *   the Sync. So a request that begins and ends its transaction needs neither BEGIN nor COMMIT.
+ * - After an error the server skips to the Sync (55.2.3): nothing of a wave stands unless all of it does.
+ */
+#include "drivers/postgres/postgres.h"
+
+#include <stdio.h>
+
+#define OWN_SAVEPOINT "nxi_own"
+
+/* ------------------------------------------------------------------------------ taking requests */
+
+static bool is_read_step(const nxi_step *step)
+{
+    return (step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_SCALAR || step->kind == NXI_STEP_RAW) && !step->read_any;
+}
+
+static bool is_read(const nxi_request *request)
+{
+    if (request->transaction != 0 || request->begin != NXI_BEGIN_NONE || request->end != NXI_END_NONE || request->writes)
+        return false;
+    for (size_t i = 0; i < request->step_count; i++) {
+        if (!is_read_step(&request->steps[i]))
+            return false;
+    }
+    return request->step_count > 0;
+}
+
+/* Steps that need a transaction which outlives the wave or is named by BEGIN. */
+static bool needs_block(const nxi_request *request)
+{
+    for (size_t i = 0; i < request->step_count; i++) {
+        nxi_step_kind kind = request->steps[i].kind;
+        if (kind == NXI_STEP_SAVEPOINT || kind == NXI_STEP_RELEASE || kind == NXI_STEP_ROLLBACK_TO ||
+            kind == NXI_STEP_CURSOR_OPEN)
+            return true;
+    }
+    return false;
+}
+
+static bool is_implicit(const nxi_request *request)
+{
+    if (needs_block(request))
+        return false;
+    if (request->transaction == 0 && request->begin == NXI_BEGIN_NONE)
+        return request->end == NXI_END_NONE;
+    return request->begin == NXI_BEGIN_WRITE && request->end == NXI_END_COMMIT && request->isolation == NX_ISOLATION_DEFAULT &&
+           !request->deferrable;
+}
+
+nx_status nxi_pg_put(void *state, nxi_request *request)
+{
+    nxi_pg *pg = state;
+    nxi_pg_job *job = nxi_pg_job_new(pg, request);
+
+    if (job == NULL)
+        return nxi_request_fail(request, 0, NX_ENOMEM, "%s", "");
+    job->is_read = is_read(request);
+    job->is_implicit = !job->is_read && is_implicit(request);
+    nxi_pg_enqueue(pg, job);
+    return NX_OK;
+}
+
+static void forget_results(nxi_request *request)
+{
+    for (size_t i = 0; i < request->step_count; i++) {
+        nxi_step *step = &request->steps[i];
+
+        step->cursor_ended = false;
+        step->affected = 0;
+        step->fetched = NULL;
+        step->raw = (nx_rows){ 0 };
+        step->scalar = nx_null();
+        step->rejects = NULL;
+        step->reject_count = 0;
+        step->ignored = step->updated = 0;
+    }
+}
+
+void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode)
+{
+    job->mode = mode;
+    job->stage = NXI_PG_STAGE_START;
+    job->step = job->row = job->row_end = 0;
+    job->is_failed = job->is_stale = job->row_is_known = false;
+    job->careful_piece = job->careful_failed = false;
+    job->write_stage = 0;
+    job->request->commit_position = 0;
+    forget_results(job->request);
+}
+
+/* ------------------------------------------------------------------------------ texts */
+
+static bool send_prepared_text(nxi_pg *pg, nxi_pg_job *job, nxi_pg_use use, nxi_pg_prepared *p, nxi_buf *out)
+{
+    nxi_pg_unit *unit;
+    nx_error error;
+
+    if (p == NULL || nxi_pg_bind_values(out, "", p, NULL, 0, false, &error) != NX_OK)
+        return false;
+    nxi_pg_put_execute(out, "", 0);
+    unit = nxi_pg_expect(pg, NXI_PG_UNIT_EXECUTE, job, p);
+    if (unit == NULL)
+        return false;
+    unit->use = use;
+    unit->step = (uint32_t)job->step;
+    return !out->failed;
+}
+
+bool nxi_pg_send_text(nxi_pg *pg, nxi_pg_job *job, const char *sql, nxi_buf *out)
+{
+    return send_prepared_text(pg, job, NXI_PG_FOR_NOTHING, nxi_pg_prepare_text(pg, job, 0, sql, NULL, 0, out), out);
+}
+
+/* Texts that come again and again stay prepared. */
+static bool send_fixed(nxi_pg *pg, nxi_pg_job *job, nxi_pg_fixed which, nxi_buf *out)
+{
+    static const char *const texts[] = {
+        [NXI_PG_FIXED_BEGIN] = "BEGIN", [NXI_PG_FIXED_COMMIT] = "COMMIT", [NXI_PG_FIXED_ROLLBACK] = "ROLLBACK"
+    };
+    nxi_pg_prepared *p = nxi_pg_prepare_text(pg, job, (uint64_t)which + 1, texts[which], NULL, 0, out);
+
+    return send_prepared_text(pg, job, which == NXI_PG_FIXED_COMMIT ? NXI_PG_FOR_COMMIT : NXI_PG_FOR_NOTHING, p, out);
+}
+
+static bool send_begin(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    static const char *const levels[] = {
+        [NX_ISOLATION_DEFAULT] = "", [NX_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
+        [NX_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ", [NX_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE"
+    };
+    const nxi_request *request = job->request;
+    nx_isolation isolation = job->dead ? NX_ISOLATION_DEFAULT : request->isolation;
+    char sql[128];
+
+    if (isolation == NX_ISOLATION_DEFAULT && request->begin == NXI_BEGIN_SNAPSHOT)
+        isolation = NX_ISOLATION_REPEATABLE_READ;
+    if (isolation == NX_ISOLATION_DEFAULT && request->begin == NXI_BEGIN_READ)
+        isolation = NX_ISOLATION_SERIALIZABLE;
+    job->is_explicit = true;
+    if (isolation == NX_ISOLATION_DEFAULT && !request->deferrable)
+        return send_fixed(pg, job, NXI_PG_FIXED_BEGIN, out);
+    (void)snprintf(sql, sizeof(sql), "BEGIN%s%s%s", levels[isolation], request->begin == NXI_BEGIN_SNAPSHOT ? " READ ONLY" : "",
+                   request->deferrable ? " DEFERRABLE" : "");
+    return nxi_pg_send_text(pg, job, sql, out);
+}
+
+static bool send_savepoint_step(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, nxi_buf *out)
+{
+    const char *verb = step->kind == NXI_STEP_SAVEPOINT ? "SAVEPOINT"
+                       : step->kind == NXI_STEP_RELEASE ? "RELEASE SAVEPOINT"
+                                                        : "ROLLBACK TO SAVEPOINT";
+    char sql[64];
+
+    (void)snprintf(sql, sizeof(sql), "%s nxi_%u", verb, (unsigned)step->level);
+    return nxi_pg_send_text(pg, job, sql, out);
+}
+
+/* ------------------------------------------------------------------------------ failures of ours */
+
+/*
+ * There is no portal of that name, so the server fails (34000) and skips to the Sync: what the wave has written before is undone as it
+ * would be by an error of its own.
+ */
+void nxi_pg_job_spoil(nxi_pg *pg, nxi_pg_job *job, size_t step, const nx_error *error, nxi_buf *out)
+{
+    nxi_pg_unit *unit;
+
+    if (!job->has_error) {
+        job->error = *error;
+        job->has_error = true;
+        job->failed_step = step;
+    }
+    job->is_spoilt = true;
+    nxi_pg_put_execute(out, "nxi_none", 0);
+    unit = nxi_pg_expect(pg, NXI_PG_UNIT_EXECUTE, job, NULL);
+    if (unit == NULL)
+        out->failed = true;
+    else
+        unit->step = (uint32_t)step;
+}
+
+/* ------------------------------------------------------------------------------ steps with values */
+
+typedef struct bound {
+    nxi_pg_oid space[32];
+    nxi_pg_oid *types;
+    nx_error error;
+} bound;
+
+static nx_status type_values(nxi_pg *pg, const nxi_step *step, bound *b)
+{
+    size_t expected = step->statement->param_count;
+
+    b->types = b->space;
+    if (step->value_count > UINT16_MAX)
+        return nxi_fail(&b->error, NX_ELIMIT, "%zu values were given; PostgreSQL takes at most %d", step->value_count, UINT16_MAX);
+    if (step->value_count != expected)
+        return nxi_fail(&b->error, NX_EINVAL, "the SQL text has %zu parameter%s, but %zu value%s given", expected,
+                        expected == 1 ? "" : "s", step->value_count, step->value_count == 1 ? " was" : "s were");
+    if (step->value_count > NXI_COUNT(b->space)) {
+        b->types = nxi_zalloc(pg->memory, step->value_count * sizeof(*b->types));
+        if (b->types == NULL)
+            return nxi_fail(&b->error, NX_ENOMEM, "no memory for the parameters");
+    }
+    for (size_t i = 0; i < step->value_count; i++)
+        b->types[i] = nxi_pg_type_of_value(&step->values[i]);
+    return NX_OK;
+}
+
+static void bound_fini(nxi_pg *pg, bound *b)
+{
+    if (b->types != b->space)
+        nxi_release(pg->memory, b->types);
+}
+
+static bool is_query(const nxi_step *step)
+{
+    return step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_SCALAR || step->kind == NXI_STEP_RAW;
+}
+
+/* NX_ENOMEM: of the connection; other failures are the step's. */
+static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, const char *portal, bool execute, nxi_buf *out)
+{
+    nxi_pg_prepared *p;
+    nxi_pg_unit *unit;
+    bound b;
+    nx_status status = type_values(pg, step, &b);
+
+    if (status == NX_OK) {
+        p = nxi_pg_prepare(pg, job, step->statement, NXI_PG_ONE, b.types, step->value_count, out);
+        if (p == NULL) {
+            bound_fini(pg, &b);
+            return NX_ENOMEM;
+        }
+        bool as_text = !p->has_result;
+        status = nxi_pg_bind_values(out, portal, p, step->values, step->value_count, as_text, &b.error);
+        if (status != NX_OK) {
+            nxi_pg_prepared_done(pg, p);
+        } else {
+            if (execute)
+                nxi_pg_put_execute(out, portal, is_query(step) ? step->row_limit : 0);
+            unit = nxi_pg_expect(pg, execute ? NXI_PG_UNIT_EXECUTE : NXI_PG_UNIT_BIND, job, p);
+            if (unit == NULL) {
+                bound_fini(pg, &b);
+                return NX_ENOMEM;
+            }
+            unit->use = NXI_PG_FOR_STEP;
+            unit->as_text = as_text;
+            unit->step = (uint32_t)job->step;
+        }
+    }
+    bound_fini(pg, &b);
+    if (status != NX_OK)
+        nxi_pg_job_spoil(pg, job, job->step, &b.error, out);
+    return out->failed ? NX_ENOMEM : NX_OK;
+}
+
+/* ------------------------------------------------------------------------------ cursors: portals */
+
+static void portal_name(uint64_t number, char ret_name[32])
+{
+    (void)snprintf(ret_name, 32, "nxi_c%llu", (unsigned long long)number);
+}
+
+static nxi_pg_cursor **find_cursor(nxi_pg *pg, uint64_t number)
+{
+    nxi_pg_cursor **link = &pg->cursors;
+
+    while (*link != NULL && (*link)->number != number)
+        link = &(*link)->next;
+    return link;
+}
+
+static nx_status open_cursor(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, nxi_buf *out)
+{
+    nxi_pg_cursor *cursor = nxi_zalloc(pg->memory, sizeof(*cursor));
+    char portal[32];
+    nx_status status;
+
+    if (cursor == NULL)
+        return NX_ENOMEM;
+    cursor->number = step->cursor;
+    cursor->next = pg->cursors;
+    pg->cursors = cursor;
+    portal_name(step->cursor, portal);
+    status = send_values(pg, job, step, portal, false, out);
+    if (status == NX_OK && !job->is_spoilt) {
+        const nxi_pg_unit *unit = nxi_pg_last_unit(pg);
+        cursor->prepared = unit->prepared;
+        cursor->as_text = unit->as_text;
+        unit->prepared->uses++; /* as long as the portal is open */
+    }
+    return status;
+}
+
+static nx_status read_cursor(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, nxi_buf *out)
+{
+    nxi_pg_cursor *cursor = *find_cursor(pg, step->cursor);
+    char portal[32];
+    nxi_pg_unit *unit;
+    nx_error error;
+
+    if (cursor == NULL || cursor->prepared == NULL) {
+        (void)nxi_fail(&error, NX_ESTATE, "the stream's cursor is not open on this connection");
+        nxi_pg_job_spoil(pg, job, job->step, &error, out);
+        return out->failed ? NX_ENOMEM : NX_OK;
+    }
+    portal_name(step->cursor, portal);
+    nxi_pg_put_execute(out, portal, step->row_limit);
+    unit = nxi_pg_expect(pg, NXI_PG_UNIT_EXECUTE, job, cursor->prepared);
+    if (unit == NULL)
+        return NX_ENOMEM;
+    cursor->prepared->uses++;
+    unit->use = NXI_PG_FOR_STEP;
+    unit->is_bound = true;
+    unit->as_text = cursor->as_text;
+    unit->step = (uint32_t)job->step;
+    return NX_OK;
+}
+
+void nxi_pg_cursor_drop(nxi_pg *pg, uint64_t number)
+{
+    nxi_pg_cursor **link = find_cursor(pg, number), *cursor = *link;
+
+    if (cursor == NULL)
+        return;
+    *link = cursor->next;
+    nxi_pg_prepared_done(pg, cursor->prepared);
+    nxi_release(pg->memory, cursor);
+}
+
+static nx_status close_cursor(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, nxi_buf *out)
+{
+    char portal[32];
+
+    portal_name(step->cursor, portal);
+    nxi_pg_cursor_drop(pg, step->cursor);
+    if (nxi_pg_expect(pg, NXI_PG_UNIT_CLOSE, job, NULL) == NULL)
+        return NX_ENOMEM;
+    nxi_pg_put_close(out, 'P', portal); /* of an unknown portal: no error */
+    return NX_OK;
+}
+
+/* ------------------------------------------------------------------------------ one step */
+
+static nxi_pg_sent send_step(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
+{
+    const nxi_step *step = nxi_pg_step(job, job->step);
+    nx_status status = NX_OK;
+
+    switch (step->kind) {
+    case NXI_STEP_WRITE: return nxi_pg_send_write(pg, job, out, enough);
+    case NXI_STEP_EXECUTE:
+    case NXI_STEP_FETCH:
+    case NXI_STEP_SCALAR:
+    case NXI_STEP_RAW: status = send_values(pg, job, step, "", true, out); break;
+    case NXI_STEP_SCRIPT: status = nxi_pg_send_text(pg, job, step->statement->sql, out) ? NX_OK : NX_ENOMEM; break;
+    case NXI_STEP_SAVEPOINT:
+    case NXI_STEP_RELEASE:
+    case NXI_STEP_ROLLBACK_TO: status = send_savepoint_step(pg, job, step, out) ? NX_OK : NX_ENOMEM; break;
+    case NXI_STEP_CURSOR_OPEN: status = open_cursor(pg, job, step, out); break;
+    case NXI_STEP_CURSOR_FETCH: status = read_cursor(pg, job, step, out); break;
+    case NXI_STEP_CURSOR_CLOSE: status = close_cursor(pg, job, step, out); break;
+    }
+    if (status != NX_OK)
+        out->failed = true;
+    return NXI_PG_SENT_ALL;
+}
+
+nxi_pg_sent nxi_pg_send_steps(nxi_pg *pg, nxi_pg_job *job, size_t end, nxi_buf *out, size_t enough)
+{
+    while (job->step < end && !job->is_spoilt && !job->is_failed && !job->dead && !out->failed) {
+        nxi_pg_sent sent;
+
+        if (out->size >= enough)
+            return NXI_PG_SENT_SOME;
+        sent = send_step(pg, job, out, enough);
+        if (sent != NXI_PG_SENT_ALL)
+            return sent;
+        job->step++;
+        job->row = job->row_end = 0;
+    }
+    return NXI_PG_SENT_ALL;
+}
+
+/* ------------------------------------------------------------------------------ the stages of a wave */
+
+static bool writes_many(const nxi_request *request)
+{
+    for (size_t i = 0; i < request->step_count; i++) {
+        const nxi_step *step = &request->steps[i];
+        if (step->kind == NXI_STEP_WRITE && (step->row_count > 1 || step->set_aside))
+            return true;
+    }
+    return false;
+}
+
+static bool has_guard(const nxi_request *request)
+{
+    return request->step_count > 0 && request->steps[0].kind == NXI_STEP_SAVEPOINT;
+}
+
+/* Back to where the transaction was before this job, and into it again. */
+static bool send_again(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    const nxi_request *request = job->request;
+    char sql[64];
+
+    if (job->is_implicit || request->begin != NXI_BEGIN_NONE) {
+        if (job->was_open && !send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out))
+            return false;
+        if (job->mode != NXI_PG_CAREFUL && job->is_implicit)
+            return true;
+        return send_begin(pg, job, out);
+    }
+    if (has_guard(request)) {
+        (void)snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT nxi_%u", (unsigned)request->steps[0].level);
+        job->step = 1;
+        return nxi_pg_send_text(pg, job, sql, out);
+    }
+    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out);
+}
+
+static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    const nxi_request *request = job->request;
+
+    if (request->begin != NXI_BEGIN_NONE && !job->is_implicit)
+        return send_begin(pg, job, out);
+    if (request->transaction == 0 || job->is_implicit || !writes_many(request) || has_guard(request))
+        return true;
+    job->has_own_savepoint = true;
+    return nxi_pg_send_text(pg, job, "SAVEPOINT " OWN_SAVEPOINT, out);
+}
+
+static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    if (job->request == NULL || job->is_read)
+        return true;
+    if (job->dead)
+        return !job->is_explicit || pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+    if (job->mode == NXI_PG_UNDO)
+        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+    if (job->retries == 0 && job->mode == NXI_PG_NORMAL)
+        return send_first(pg, job, out);
+    if (job->careful_piece)
+        return nxi_pg_send_piece_start(pg, job, out);
+    return send_again(pg, job, out);
+}
+
+static nxi_pg_sent send_body(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
+{
+    if (job->request == NULL || job->mode == NXI_PG_UNDO)
+        return NXI_PG_SENT_ALL;
+    if (job->mode == NXI_PG_NORMAL)
+        return nxi_pg_send_steps(pg, job, job->dead ? 0 : job->request->step_count, out, enough);
+    if (!job->careful_piece)
+        return nxi_pg_send_steps(pg, job, job->careful_step, out, enough);
+    return nxi_pg_send_piece(pg, job, out, enough);
+}
+
+/* What the transaction ends with, if it ends here. */
+static bool send_commit(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    nxi_request *request = job->request;
+
+    if (request->end == NXI_END_ROLLBACK)
+        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+    if (request->end != NXI_END_COMMIT && !(job->is_implicit && job->is_explicit))
+        return !job->has_own_savepoint || nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
+    if (job->is_implicit && !job->is_explicit)
+        return true;
+    if (!send_fixed(pg, job, NXI_PG_FIXED_COMMIT, out))
+        return false;
+    request->commit_position = nxi_pg_position(pg, out);
+    return true;
+}
+
+static bool send_end(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    bool spoilt = job->is_spoilt || job->is_failed || job->dead;
+
+    if (job->request == NULL || job->is_read || job->mode == NXI_PG_UNDO || spoilt)
+        return true;
+    if (job->mode == NXI_PG_NORMAL)
+        return send_commit(pg, job, out);
+    if (!job->careful_piece)
+        return true;
+    return job->careful_step < job->request->step_count ? nxi_pg_send_piece_end(pg, job, out) : send_commit(pg, job, out);
+}
+
+static bool send_sync(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    nxi_pg_put_sync(out);
+    if (nxi_pg_expect(pg, NXI_PG_UNIT_SYNC, job, NULL) == NULL)
+        return false;
+    if (job != NULL && job->request != NULL && job->is_implicit && !job->is_explicit && !job->dead && !job->is_spoilt)
+        job->request->commit_position = nxi_pg_position(pg, out);
+    return !out->failed;
+}
+
+/* The rest of a dead COPY: it must not be completed. */
+static void leave_copy(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    size_t start;
+
+    (void)pg;
+    if (!job->copying)
+        return;
+    job->copying = false;
+    start = nxi_pg_begin(out, 'f'); /* CopyFail */
+    nxi_pg_put_text(out, "given up");
+    if (!nxi_pg_end(out, start))
+        out->failed = true;
+}
+
+/* A job that was given up half way: nothing of it shall stand. */
+static void cut_short(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    nx_error error;
+
+    if (job->copying)
+        leave_copy(pg, job, out);
+    else if (job->stage != NXI_PG_STAGE_START && !job->is_spoilt && !job->is_failed && !job->is_read) {
+        (void)nxi_fail(&error, NX_ECANCELED, "given up");
+        nxi_pg_job_spoil(pg, job, 0, &error, out);
+    }
+}
+
+static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
+{
+    if (job->stage == NXI_PG_STAGE_WAIT)
+        return NXI_PG_SENT_WAITS;
+    if (job->dead && job->stage < NXI_PG_STAGE_END) {
+        cut_short(pg, job, out);
+        job->stage = job->stage == NXI_PG_STAGE_START ? NXI_PG_STAGE_START : NXI_PG_STAGE_END;
+    }
+    if (job->stage == NXI_PG_STAGE_START) {
+        if (!job->is_read && pg->unsynced) {
+            pg->unsynced = false;
+            if (!send_sync(pg, NULL, out))
+                out->failed = true;
+        }
+        if (!send_start(pg, job, out))
+            out->failed = true;
+        job->stage = NXI_PG_STAGE_STEPS;
+    }
+    if (job->stage == NXI_PG_STAGE_STEPS) {
+        nxi_pg_sent sent = send_body(pg, job, out, enough);
+        if (sent != NXI_PG_SENT_ALL && !out->failed)
+            return sent;
+        job->stage = NXI_PG_STAGE_END;
+    }
+    if (job->stage == NXI_PG_STAGE_END) {
+        if (job->is_failed)
+            job->copying = false; /* the server has left it */
+        if (!send_end(pg, job, out))
+            out->failed = true;
+        job->stage = NXI_PG_STAGE_SYNC;
+    }
+    job->stage = NXI_PG_STAGE_WAIT;
+    if (job->is_read)
+        pg->unsynced = true;
+    else if (!send_sync(pg, job, out))
+        out->failed = true;
+    return NXI_PG_SENT_ALL;
+}
+
+bool nxi_pg_fill(void *state, nxi_buf *out, size_t enough, uint64_t position)
+{
+    nxi_pg *pg = state;
+    nxi_pg_job *job;
+    bool more = false;
+
+    pg->position = position;
+    pg->position_base = out->size;
+    /* The server skips: what joined the wave now would be dropped with it. */
+    if (pg->skipping && pg->unsynced) {
+        pg->unsynced = false;
+        if (!send_sync(pg, NULL, out))
+            out->failed = true;
+    }
+    while ((job = pg->queue_first) != NULL && !out->failed) {
+        nxi_pg_sent sent;
+
+        if (out->size >= enough) {
+            more = true;
+            break;
+        }
+        sent = send_job(pg, job, out, enough);
+        if (sent == NXI_PG_SENT_SOME) {
+            more = true;
+            break;
+        }
+        /* A careful job's transaction is open between its waves: nobody may come between. */
+        if (sent == NXI_PG_SENT_WAITS || job->mode == NXI_PG_CAREFUL)
+            break;
+        nxi_pg_dequeue(pg);
+    }
+    if (pg->unsynced && !more && !out->failed) {
+        pg->unsynced = false;
+        if (!send_sync(pg, NULL, out))
+            out->failed = true;
+    }
+    return more;
+}

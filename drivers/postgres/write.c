@@ -1,0 +1,314 @@
+/*
+ * write - the rows of a WRITE step: by which means they go out, and what comes back for them.
+ *
+ * A few rows: one prepared statement for each, all in one wave. More: one statement for any number, its parameters arrays of a column's
+ * values. Many new ones: COPY (copy.c). Where the means change was measured, see docs/performance.md.
+ */
+#include "drivers/postgres/postgres.h"
+
+#include "engine/types.h"
+
+enum {
+    ONE_MAX = 4,              /* rows that go one by one */
+    MANY_ROWS_MAX = 16384,    /* of one statement */
+    MANY_BYTES_MAX = 4194304  /* of texts and bytes in it, about */
+};
+
+static bool is_insert(const nxi_statement *statement)
+{
+    return statement->write->verb == NXI_WRITE_VERB_INSERT;
+}
+
+/* Something else of the same transaction is committed with these rows, before the client has seen what they affected. */
+static bool must_check_on_server(const nxi_pg_job *job, const nxi_step *step)
+{
+    const nxi_request *request = job->request;
+
+    if (!step->must_affect || is_insert(step->statement))
+        return false;
+    if (job->mode == NXI_PG_CAREFUL)
+        return true;
+    if (job->is_implicit)
+        return request->step_count > 1 || step->row_count > 1;
+    return request->end == NXI_END_COMMIT;
+}
+
+static nxi_pg_unit *expect_rows(nxi_pg *pg, nxi_pg_job *job, nxi_pg_prepared *p, size_t first, size_t count, bool checked)
+{
+    nxi_pg_unit *unit = nxi_pg_expect(pg, NXI_PG_UNIT_EXECUTE, job, p);
+
+    if (unit == NULL)
+        return NULL;
+    unit->use = NXI_PG_FOR_ROWS;
+    unit->step = (uint32_t)job->step;
+    unit->first = first;
+    unit->count = count;
+    unit->checked = checked;
+    return unit;
+}
+
+static void spoil_row(nxi_pg *pg, nxi_pg_job *job, size_t row, nx_error *error, nxi_buf *out)
+{
+    if (row != SIZE_MAX && !job->has_error) {
+        job->row_is_known = true;
+        job->failed_first = row;
+        job->failed_count = 1;
+    }
+    nxi_pg_job_spoil(pg, job, job->step, error, out);
+}
+
+/* ------------------------------------------------------------------------------ one by one */
+
+static const nxi_pg_oid *row_types(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, bool arrays, size_t *ret_count)
+{
+    static const nxi_pg_oid none;
+    size_t count = statement->param_count + (arrays ? 1 : 0);
+    nxi_pg_oid *types;
+
+    (void)pg;
+    *ret_count = statement->param_count;
+    if (count == 0)
+        return &none;
+    types = NXI_ARENA_ARRAY(job->request->arena, nxi_pg_oid, count);
+    for (size_t i = 0; types != NULL && i < statement->param_count; i++)
+        types[i] = arrays ? nxi_pg_array_of(nxi_pg_variant_element(&statement->params[i])) : nxi_pg_variant_type(&statement->params[i]);
+    if (types != NULL && arrays)
+        types[statement->param_count] = NXI_PG_INT8;
+    return types;
+}
+
+static nxi_pg_sent send_singly(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough, size_t end)
+{
+    const nxi_step *step = nxi_pg_step(job, job->step);
+    bool checked = must_check_on_server(job, step);
+    nxi_pg_variant variant = checked ? NXI_PG_ONE_CHECKED : NXI_PG_ONE;
+    nx_error error;
+    size_t count;
+    const nxi_pg_oid *types = row_types(pg, job, step->statement, false, &count);
+
+    while (job->row < end && types != NULL) {
+        nxi_pg_prepared *p;
+        nx_status status;
+
+        if (out->size >= enough)
+            return NXI_PG_SENT_SOME;
+        if (job->is_failed || job->dead)
+            return NXI_PG_SENT_ALL;
+        p = nxi_pg_prepare(pg, job, step->statement, variant, types, count, out);
+        if (p == NULL)
+            break;
+        status = nxi_pg_bind_row(out, p, step->rows[job->row], &error);
+        if (status != NX_OK) {
+            nxi_pg_prepared_done(pg, p);
+            spoil_row(pg, job, job->row, &error, out);
+            return NXI_PG_SENT_ALL;
+        }
+        nxi_pg_put_execute(out, "", 0);
+        if (expect_rows(pg, job, p, job->row, 1, checked) == NULL)
+            break;
+        job->row++;
+    }
+    if (job->row < end)
+        out->failed = true;
+    return NXI_PG_SENT_ALL;
+}
+
+/* ------------------------------------------------------------------------------ many at once */
+
+static size_t long_bytes(const nxi_statement *statement, const void *row)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < statement->param_count; i++) {
+        const nxi_column *column = statement->params[i].column;
+        nx_text text;
+
+        if (column->form == NXI_FORM_REFERENCE || !nxi_type_is_pointer(column->type))
+            continue;
+        memcpy(&text, (const char *)row + column->offset, sizeof(text)); /* all of them are {pointer, size} */
+        if (text.data != NULL)
+            bytes += text.size;
+    }
+    return bytes;
+}
+
+/* How many rows from job->row on make one statement. */
+static size_t chunk_end(const nxi_pg_job *job, const nxi_step *step, size_t end)
+{
+    size_t bytes = 0, at = job->row;
+
+    for (; at < end && at - job->row < MANY_ROWS_MAX; at++) {
+        bytes += long_bytes(step->statement, step->rows[at]);
+        if (bytes > MANY_BYTES_MAX && at > job->row)
+            break;
+    }
+    return at;
+}
+
+static nxi_pg_sent send_chunks(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough, size_t end)
+{
+    const nxi_step *step = nxi_pg_step(job, job->step);
+    bool insert = is_insert(step->statement), checked = step->must_affect && !insert;
+    nxi_pg_variant variant = insert || checked ? NXI_PG_MANY : NXI_PG_MANY_UNCHECKED;
+    nx_error error;
+    size_t count;
+    const nxi_pg_oid *types = row_types(pg, job, step->statement, true, &count);
+
+    count += checked ? 1 : 0;
+    while (job->row < end && types != NULL) {
+        size_t stop, bad;
+        nxi_pg_prepared *p;
+
+        if (out->size >= enough)
+            return NXI_PG_SENT_SOME;
+        if (job->is_failed || job->dead)
+            return NXI_PG_SENT_ALL;
+        stop = chunk_end(job, step, end);
+        p = nxi_pg_prepare(pg, job, step->statement, variant, types, count, out);
+        if (p == NULL)
+            break;
+        if (nxi_pg_bind_rows(out, p, step->rows + job->row, stop - job->row, checked, &bad, &error) != NX_OK) {
+            nxi_pg_prepared_done(pg, p);
+            spoil_row(pg, job, bad == SIZE_MAX ? SIZE_MAX : job->row + bad, &error, out);
+            return NXI_PG_SENT_ALL;
+        }
+        nxi_pg_put_execute(out, "", 0);
+        if (expect_rows(pg, job, p, job->row, stop - job->row, checked) == NULL)
+            break;
+        job->row = stop;
+    }
+    if (job->row < end)
+        out->failed = true;
+    return NXI_PG_SENT_ALL;
+}
+
+/* A row of an upsert that the database numbers must get its own number back, and many are not returned in order. */
+static bool goes_singly(const nxi_step *step, size_t rows)
+{
+    return rows <= ONE_MAX || step->statement->param_count == 0 ||
+           (step->statement->key_column != NULL && step->statement->write->rule != NX_CONFLICT_ERROR);
+}
+
+nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
+{
+    const nxi_step *step = nxi_pg_step(job, job->step);
+    size_t end = job->row_end == 0 ? step->row_count : job->row_end;
+
+    if (goes_singly(step, end))
+        return send_singly(pg, job, out, enough, end);
+    return send_chunks(pg, job, out, enough, end);
+}
+
+/* ------------------------------------------------------------------------------ what comes back */
+
+static bool next_value(const uint8_t **at, const uint8_t *end, const uint8_t **ret_data, uint32_t *ret_size)
+{
+    if (end - *at < 4)
+        return false;
+    *ret_size = nxi_pg_load32(*at);
+    *at += 4;
+    if (*ret_size > (size_t)(end - *at))
+        return false;
+    *ret_data = *at;
+    *at += *ret_size;
+    return true;
+}
+
+static bool load_key(const uint8_t *data, uint32_t size, int64_t *ret_key)
+{
+    if (size == 8)
+        *ret_key = (int64_t)nxi_pg_load64(data);
+    else if (size == 4)
+        *ret_key = (int32_t)nxi_pg_load32(data);
+    else if (size == 2)
+        *ret_key = (int16_t)nxi_pg_load16(data);
+    else
+        return false;
+    return true;
+}
+
+nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
+{
+    char *member = (char *)row + column->offset;
+
+    if (NXI_LIKELY(column->type == NX_TYPE_i64)) {
+        memcpy(member, &key, sizeof(key));
+        return NX_OK;
+    }
+    if (key < nxi_integer_min(column->type) || key > nxi_integer_max(column->type)) {
+        (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s", column->table->name,
+                       column->name, (long long)key, nx_type_name(column->type));
+        nxi_error_name(error->table, column->table->name);
+        nxi_error_name(error->column, column->name);
+        return NX_ERANGE;
+    }
+    if (column->type == NX_TYPE_i16)
+        memcpy(member, &(int16_t){ (int16_t)key }, sizeof(int16_t));
+    else if (column->type == NX_TYPE_i32)
+        memcpy(member, &(int32_t){ (int32_t)key }, sizeof(int32_t));
+    else
+        memcpy(member, &(uint32_t){ (uint32_t)key }, sizeof(uint32_t));
+    return NX_OK;
+}
+
+nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error)
+{
+    nxi_step *step = nxi_pg_step(unit->job, unit->step);
+    const uint8_t *at = body + 2, *end = body + size, *data;
+    uint32_t bytes;
+    int64_t key;
+
+    if (step == NULL || unit->checked)
+        return NX_OK;
+    if (size < 2 || pg->key_at >= unit->count)
+        return NX_EPROTOCOL;
+    if (step->statement->key_column != NULL) {
+        if (!next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
+            return NX_EPROTOCOL;
+        nx_status status = nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error);
+        if (status != NX_OK)
+            return status;
+    }
+    if (step->statement->upserts) {
+        if (!next_value(&at, end, &data, &bytes) || bytes != 1)
+            return NX_EPROTOCOL;
+        step->updated += data[0] == 0;
+    }
+    pg->key_at++;
+    return NX_OK;
+}
+
+/* Of rows of the same key in one statement the last one has won: the others count as what they would have been one by one. */
+void nxi_pg_write_done(const nxi_pg_unit *unit, int64_t affected)
+{
+    nxi_step *step = nxi_pg_step(unit->job, unit->step);
+    const nxi_write_form *form;
+
+    if (step == NULL)
+        return;
+    form = step->statement->write;
+    if (unit->checked)
+        affected = (int64_t)unit->count;
+    if (form->verb == NXI_WRITE_VERB_INSERT && (size_t)affected < unit->count) {
+        size_t left = unit->count - (size_t)affected;
+        if (step->statement->upserts && form->conflict_update_count > 0)
+            step->updated += left;
+        else
+            step->ignored += left;
+    }
+    step->affected += affected;
+}
+
+bool nxi_pg_write_missed(const nxi_pg_unit *unit, int64_t affected, nx_error *ret_error)
+{
+    const nxi_step *step = nxi_pg_step(unit->job, unit->step);
+    const nxi_table *table;
+
+    if (step == NULL || !step->must_affect || unit->checked || (size_t)affected >= unit->count)
+        return false;
+    table = step->statement->table;
+    (void)nxi_fail(ret_error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else", table == NULL ? "?" : table->name);
+    nxi_error_name(ret_error->table, table == NULL ? "" : table->name);
+    ret_error->retryable = true;
+    return true;
+}
