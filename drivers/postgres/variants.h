@@ -1,8 +1,8 @@
 /*
  * variants - the texts that write many rows, made from the description of a statement that writes one.
  *
- * A row-bound statement (statement->write) has one text for one row. PostgreSQL has better means for more rows; their texts are rendered here,
- * once for each connection that prepares them.
+ * A row-bound statement (statement->write) has one text for one row. PostgreSQL has better means for more rows; their
+ * texts are rendered here, once for each connection that prepares them.
  */
 #ifndef NXI_PG_VARIANTS_H
 #define NXI_PG_VARIANTS_H
@@ -13,30 +13,35 @@ typedef enum nxi_pg_variant {
     /* statement->sql, with RETURNING as described below. Parameters: statement->params. */
     NXI_PG_ONE,
     /*
-     * UPDATE and DELETE of one row that fails when it affects no row (see NXI_PG_MISSING), for use where more follows in the same
-     * transaction. Parameters: statement->params.
+     * UPDATE and DELETE of one row that fails when it affects no row (see NXI_PG_MISSING), for use where more follows in the
+     * same transaction. Parameters: statement->params. It is a SELECT without rows: its tag does not count what is affected.
      */
     NXI_PG_ONE_CHECKED,
     /*
-     * Any number of rows: parameters are one array per statement->params; arrays of type nxi_pg_variant_element. INSERT: rows are inserted in
-     * the order of the arrays, and RETURNING gives them in that order. INSERT that upserts: of rows with the same conflict key the
-     * last wins. UPDATE and DELETE: one more parameter, the last, INT8: the number of rows; fails when a row affects nothing.
+     * Any number of rows: parameters are one array per statement->params; arrays of type nxi_pg_variant_element. INSERT:
+     * rows are inserted in the order of the arrays, and RETURNING gives them in that order; those that a rule leaves out
+     * are missing. INSERT that upserts: of rows with the same conflict key only the last is written. UPDATE and DELETE:
+     * one more parameter, the last, INT8: the number of rows; fails when a row affects nothing, also because it is there
+     * twice; a SELECT without rows, as ONE_CHECKED. An INSERT without columns has no such text.
      */
     NXI_PG_MANY,
     /* UPDATE and DELETE of many without that check; affected rows are counted by the tag. */
     NXI_PG_MANY_UNCHECKED,
-    /* INSERT: COPY .. FROM STDIN (FORMAT binary) into the table, columns in the order of statement->params. */
+    /*
+     * INSERT without a rule: COPY .. FROM STDIN (FORMAT binary) into the table, columns in the order of statement->params and
+     * of the types of nxi_pg_variant_type (NXI_PG_INFER: as text). Not for columns whose sql_type may have another binary form.
+     */
     NXI_PG_COPY,
-    /* INSERT with NX_CONFLICT_IGNORE or _UPDATE of many: four texts. */
-    NXI_PG_MERGE_CREATE, /* CREATE TEMPORARY TABLE IF NOT EXISTS with the written columns and a serial one, ON COMMIT DELETE ROWS */
-    NXI_PG_MERGE_COPY,   /* COPY into it */
+    /* INSERT with NX_CONFLICT_IGNORE or _UPDATE of many: four texts. The temporary table lasts as long as the connection. */
+    NXI_PG_MERGE_CREATE, /* CREATE TEMPORARY TABLE IF NOT EXISTS with a column for each parameter, ON COMMIT DELETE ROWS */
+    NXI_PG_MERGE_COPY,   /* COPY into it, types as for COPY */
     NXI_PG_MERGE_WRITE,  /* INSERT .. SELECT from it ON CONFLICT ..; RETURNING: as ONE but not in the order of the rows */
     NXI_PG_MERGE_CLEAR   /* TRUNCATE */
 } nxi_pg_variant;
 
 /*
- * RETURNING of INSERT, in this order: the key when statement->key_column is set; "(xmax = 0)" (the row was inserted, not updated: its
- * xmax is 0) when statement->upserts. Nothing else returns anything.
+ * RETURNING of INSERT, in this order: the key when statement->key_column is set; "(xmax = 0)" (the row was inserted, not
+ * updated: its xmax is 0) when statement->upserts. Nothing else returns anything.
  */
 
 /*
@@ -47,9 +52,9 @@ typedef enum nxi_pg_variant {
 /* 0: no such error. */
 int64_t nxi_pg_missing_row(const char *message);
 
-/* False: the statement has no such variant. sql->failed: out of memory. */
+/* False: the statement has no such variant, and `sql` holds nothing of use. sql->failed: out of memory. */
 NX_MUST_CHECK bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, nxi_buf *sql);
-/* The parameter's type when it is bound for one row: nxi_pg_parameter_type, or NXI_PG_INFER for a column with a sql_type of its own. */
+/* The parameter's type for one row: nxi_pg_parameter_type, or NXI_PG_INFER for a column with a sql_type of its own. */
 nxi_pg_oid nxi_pg_variant_type(const nxi_param *param);
 /* The elements' type of its array in MANY; TEXT for what is not known, the text then casts. */
 nxi_pg_oid nxi_pg_variant_element(const nxi_param *param);
