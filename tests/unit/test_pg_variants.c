@@ -2,6 +2,7 @@
  * variants, sqltype: the texts that write many rows, word by word. tests/integration/test_pg_texts.c runs them.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "drivers/postgres/dialect.h"
@@ -97,7 +98,7 @@ static const nxi_statement *update(const nx_entity *entity, const char *names, c
     return made;
 }
 
-static const nxi_statement *delete (const nx_entity *entity, const char *compare, bool use_version)
+static const nxi_statement *remove_rows(const nx_entity *entity, const char *compare, bool use_version)
 {
     const nxi_statement *made = NULL;
     list compared = columns_of(entity, compare);
@@ -292,18 +293,18 @@ Test(pg_variants, update)
 
 Test(pg_variants, delete)
 {
-    const nxi_statement *s = delete (&Place_entity, "", false);
+    const nxi_statement *s = remove_rows(&Place_entity, "", false);
 
     EXPECT(s, MANY_UNCHECKED, "DELETE FROM \"place\" WHERE \"id\" = ANY ($1)");
     EXPECT(s, MANY,
            "WITH w AS (DELETE FROM \"place\" AS r USING unnest($1) WITH ORDINALITY AS u(c1, o) WHERE r.\"id\" = u.c1" CHECK_MANY(
                "2"));
     EXPECT(s, ONE_CHECKED, "WITH w AS (DELETE FROM \"place\" WHERE \"id\" = $1" CHECK_ONE);
-    s = delete (&Place_entity, "mood", true);
+    s = remove_rows(&Place_entity, "mood", true);
     EXPECT(s, MANY_UNCHECKED,
            "DELETE FROM \"place\" AS r USING unnest($1, $2, $3) WITH ORDINALITY AS u(c1, c2, c3, o) WHERE r.\"id\" = u.c1 AND "
            "r.\"version\" = u.c2 AND r.\"mood\" IS NOT DISTINCT FROM u.c3::mood");
-    s = delete (&Pair_entity, "", false);
+    s = remove_rows(&Pair_entity, "", false);
     EXPECT(s, MANY_UNCHECKED,
            "DELETE FROM \"odd\"\"name\" AS r USING unnest($1, $2) WITH ORDINALITY AS u(c1, c2, o) WHERE r.\"a\" = u.c1 AND "
            "r.\"b\" = u.c2");
