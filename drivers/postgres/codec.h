@@ -123,6 +123,7 @@ typedef struct nxi_pg_in {
     uint32_t offset, present_offset;
     uint8_t code;
     uint8_t format;
+    bool is_other;  /* a type that is not known, nor an array */
     uint32_t fixed; /* the only length there is; 0: any */
 } nxi_pg_in;
 

@@ -129,6 +129,7 @@ nx_status nxi_pg_ins_make(const nxi_column *const *columns, const nxi_pg_oid *ty
                                        nxi_pg_type_name(types[i], space), nx_type_name(column->type));
         ins[i].offset = column->offset;
         ins[i].present_offset = column->form == NXI_FORM_OPTIONAL ? column->present_offset : 0;
+        ins[i].is_other = type == NULL && nxi_pg_element_of(types[i]) == 0;
         ins[i].code = code_of(column, types[i], formats[i]);
         ins[i].fixed = formats[i] == NXI_PG_AS_BINARY && type != NULL ? type->size : 0;
     }
@@ -224,17 +225,17 @@ static nx_status refuse(const nxi_pg_in *in, const nx_value *value, nx_status st
 static nx_status get_boxed(const nxi_pg_in *in, nxi_arena *arena, const uint8_t *data, size_t size, nx_value *ret_value,
                            nx_error *error)
 {
-    bool is_other = nxi_pg_type_of(in->type) == NULL && nxi_pg_element_of(in->type) == 0;
     bool binary = in->format == NXI_PG_AS_BINARY;
     nx_status status;
     nx_value value;
 
-    if (in->column->type == NX_TYPE_vector && binary && (is_other || in->type == NXI_PG_FLOAT4_ARRAY)) {
+    if (in->column->type == NX_TYPE_vector && binary && (in->is_other || in->type == NXI_PG_FLOAT4_ARRAY)) {
         value.type = NX_TYPE_vector;
         status = nxi_pg_vector_get(arena, in->type, data, size, &value.vector, error);
     } else {
         /* What is not known is taken for a text in either format: citext, and enumerations by their labels. */
-        status = nxi_pg_get_value(arena, is_other ? NXI_PG_TEXT : in->type, (nxi_pg_format)in->format, data, size, &value, error);
+        status =
+            nxi_pg_get_value(arena, in->is_other ? NXI_PG_TEXT : in->type, (nxi_pg_format)in->format, data, size, &value, error);
     }
     if (status != NX_OK)
         return nxi_pg_column_error_of(in->column, error, status);

@@ -8,33 +8,36 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* "char" has no text form of one byte for its zero, xml's binary form may carry another encoding, timetz has no type of ours. */
+/*
+ * The usual ones first: it is searched from the front. "char" has no text form of one byte for its zero, xml's binary form may
+ * carry another encoding, timetz has no type of ours.
+ */
 static const nxi_pg_type types[] = {
+    { NXI_PG_INT8, 1016, "int8", NX_TYPE_i64, 8, false },
+    { NXI_PG_INT4, 1007, "int4", NX_TYPE_i32, 4, false },
+    { NXI_PG_TEXT, 1009, "text", NX_TYPE_text, 0, false },
+    { NXI_PG_FLOAT8, 1022, "float8", NX_TYPE_f64, 8, false },
     { NXI_PG_BOOL, 1000, "bool", NX_TYPE_boolean, 1, false },
+    { NXI_PG_TIMESTAMPTZ, 1185, "timestamptz", NX_TYPE_timestamptz, 8, false },
+    { NXI_PG_NUMERIC, 1231, "numeric", NX_TYPE_decimal, 0, false },
+    { NXI_PG_VARCHAR, 1015, "varchar", NX_TYPE_text, 0, false },
+    { NXI_PG_UUID, 2951, "uuid", NX_TYPE_uuid, 16, false },
+    { NXI_PG_JSONB, 3807, "jsonb", NX_TYPE_json, 0, false },
+    { NXI_PG_TIMESTAMP, 1115, "timestamp", NX_TYPE_timestamp, 8, false },
+    { NXI_PG_DATE, 1182, "date", NX_TYPE_date, 4, false },
     { NXI_PG_BYTEA, 1001, "bytea", NX_TYPE_bytes, 0, false },
     { NXI_PG_CHAR, 1002, "\"char\"", NX_TYPE_text, 1, true },
     { NXI_PG_NAME, 1003, "name", NX_TYPE_text, 0, false },
-    { NXI_PG_INT8, 1016, "int8", NX_TYPE_i64, 8, false },
     { NXI_PG_INT2, 1005, "int2", NX_TYPE_i16, 2, false },
-    { NXI_PG_INT4, 1007, "int4", NX_TYPE_i32, 4, false },
-    { NXI_PG_TEXT, 1009, "text", NX_TYPE_text, 0, false },
     { NXI_PG_OID, 1028, "oid", NX_TYPE_u32, 4, false },
     { NXI_PG_JSON, 199, "json", NX_TYPE_json, 0, false },
     { NXI_PG_XML, 143, "xml", NX_TYPE_text, 0, true },
     { NXI_PG_FLOAT4, NXI_PG_FLOAT4_ARRAY, "float4", NX_TYPE_f64, 4, false },
-    { NXI_PG_FLOAT8, 1022, "float8", NX_TYPE_f64, 8, false },
     { NXI_PG_UNKNOWN, 0, "unknown", NX_TYPE_text, 0, false },
     { NXI_PG_BPCHAR, 1014, "bpchar", NX_TYPE_text, 0, false },
-    { NXI_PG_VARCHAR, 1015, "varchar", NX_TYPE_text, 0, false },
-    { NXI_PG_DATE, 1182, "date", NX_TYPE_date, 4, false },
     { NXI_PG_TIME, 1183, "time", NX_TYPE_time, 8, false },
-    { NXI_PG_TIMESTAMP, 1115, "timestamp", NX_TYPE_timestamp, 8, false },
-    { NXI_PG_TIMESTAMPTZ, 1185, "timestamptz", NX_TYPE_timestamptz, 8, false },
     { NXI_PG_INTERVAL, 1187, "interval", NX_TYPE_interval, 16, false },
     { NXI_PG_TIMETZ, 1270, "timetz", NX_TYPE_text, 12, true },
-    { NXI_PG_NUMERIC, 1231, "numeric", NX_TYPE_decimal, 0, false },
-    { NXI_PG_UUID, 2951, "uuid", NX_TYPE_uuid, 16, false },
-    { NXI_PG_JSONB, 3807, "jsonb", NX_TYPE_json, 0, false },
 };
 
 const nxi_pg_type *nxi_pg_type_of(nxi_pg_oid oid)
