@@ -1,9 +1,9 @@
 /*
  * link - a connection to a PostgreSQL server as libpq opened it: socket, TLS session, the means to cancel.
  *
- * libpq resolves names, connects, negotiates TLS and authenticates, blocking, on an opener thread; then the engine moves the bytes and
- * libpq only closes. Facts: PostgreSQL 15 documentation, chapter 34 "libpq" (34.1, 34.7 "Canceling Queries in Progress").
- * Errors: name host, port, database and user, never the password, also when a connection string cannot be parsed.
+ * libpq resolves names, connects, negotiates TLS and authenticates, blocking, on an opener thread; then the engine moves the
+ * bytes and libpq only closes. Facts: PostgreSQL 15 documentation, chapter 34 "libpq" (34.1, 34.7 "Canceling Queries in
+ * Progress"). Errors: name host, port, database and user, never the password, also when a connection string cannot be parsed.
  */
 #ifndef NXI_PG_LINK_H
 #define NXI_PG_LINK_H
@@ -11,10 +11,15 @@
 #include "drivers/driver.h"
 
 typedef struct nxi_pg_link {
-    void *conn;      /* PGconn; NULL: none */
-    void *cancel;    /* PGcancel */
-    nxi_filter *tls; /* NULL: plain */
+    void *conn;             /* PGconn; NULL: none */
+    void *cancel;           /* PGcancel */
+    nxi_filter *tls;        /* NULL: plain */
     int32_t server_version; /* PQserverVersion: 150020 */
+    /*
+     * Set by the owner before it closes: everything that was given to the socket has been sent and answered. Then the server is
+     * told goodbye; in the middle of a message that would be taken for a part of it.
+     */
+    bool is_quiet;
 } nxi_pg_link;
 
 /* Refuse options that make no sense together or here; before anything is opened. */
