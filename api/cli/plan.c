@@ -199,8 +199,10 @@ static bool names_of_first_record(plan *self, const ingest_options *options, con
     return true;
 }
 
-static bool check_names(const plan *self, const ingest_options *options, const target *into)
+static bool check_names(plan *self, const ingest_options *options, const target *into)
 {
+    bool given = options->columns != NULL && !options->header;
+
     for (size_t i = 0; i < self->count; i++) {
         nx_text name = nx_str(self->columns[i].name);
         size_t first = plan_find(self, name, SIZE_MAX);
@@ -208,10 +210,12 @@ static bool check_names(const plan *self, const ingest_options *options, const t
         if (first != i) {
             complain("columns %zu and %zu have the same name: \"%s\" and \"%s\"", first + 1, i + 1, self->columns[first].name,
                      self->columns[i].name);
+            self->arguments_wrong = given;
             return false;
         }
         if (into->column_count > 0 && target_find(into, name) == NULL) {
             complain("table %s has no column \"%s\"", options->table, self->columns[i].name);
+            self->arguments_wrong = given;
             return false;
         }
     }
@@ -355,9 +359,32 @@ static bool keys_of_table(plan *self, const ingest_options *options, const targe
     return true;
 }
 
+/* By columns that several rows may share no row is found again: neither a duplicate nor the one to update. */
+static bool check_key_of_table(plan *self, const ingest_options *options, const target *into)
+{
+    const char **names = take(self->count, sizeof(*names));
+    size_t count = 0;
+    bool good, unique = false;
+
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->columns[i].in_key)
+            names[count++] = self->columns[i].name;
+    }
+    good = target_is_unique(into, options->table, names, count, &unique);
+    free(names);
+    if (good && !unique) {
+        complain("--key %s: table %s has neither a primary key nor a UNIQUE constraint of %s", options->key, options->table,
+                 count == 1 ? "this column" : "these columns");
+        self->arguments_wrong = true;
+    }
+    return good && unique;
+}
+
 static bool find_keys(plan *self, const ingest_options *options, const target *into)
 {
     if (options->key != NULL && !take_key_option(self, options->key))
+        return false;
+    if (options->key != NULL && into->column_count > 0 && !check_key_of_table(self, options, into))
         return false;
     if (into->column_count > 0 && !keys_of_table(self, options, into))
         return false;

@@ -3,7 +3,9 @@
  */
 #include "api/cli/target.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Types that nextorm declares, and the classic ones whose meaning is plain. */
 static const struct {
@@ -113,13 +115,19 @@ static bool look_at_table(target *self, const char *table)
     return good;
 }
 
+static bool bind_database(target *self, nx_db *db, const char *path)
+{
+    nx_bind_options bind = { .path = path };
+
+    return target_wait(self, nx_bind(db, self->provider, &bind, NULL), self->url);
+}
+
 bool target_open(target *self, const ingest_options *options)
 {
-    nx_bind_options bind = { .path = options->path };
     nx_error error = { .status = NX_OK };
     nx_status status;
 
-    *self = (target){ .path = options->path };
+    *self = (target){ .path = options->path, .provider = options->provider, .url = options->url };
     status = nx_loop_open(NULL, &self->loop, &error);
     if (status != NX_OK)
         return report("cannot start", &error, status);
@@ -128,17 +136,41 @@ bool target_open(target *self, const ingest_options *options)
         complain("out of memory");
         return false;
     }
-    return target_wait(self, nx_bind(self->db, options->provider, &bind, NULL), options->url) &&
-           look_at_table(self, options->table);
+    if (access(self->path, F_OK) != 0 && errno == ENOENT)
+        return true;
+    self->is_open = bind_database(self, self->db, self->path);
+    return self->is_open && look_at_table(self, options->table);
+}
+
+static bool map_entity(target *self, nx_db *db, const nx_entity *entity)
+{
+    nx_status status = nx_register(db, entity);
+
+    if (status != NX_OK)
+        return report(self->path, NULL, status);
+    return target_wait(self, nx_generate_mapping(db, self->column_count == 0 ? NX_CREATE_TABLES : 0, NULL), self->path);
+}
+
+/* Whether the table can be made at all, tried where nothing is left of it. */
+static bool rehearse(target *self, const nx_entity *entity)
+{
+    nx_db *db = nx_db_new(self->loop, NULL);
+    bool good = db != NULL && bind_database(self, db, ":memory:") && map_entity(self, db, entity);
+
+    if (db == NULL)
+        complain("out of memory");
+    nx_db_free(db);
+    return good;
 }
 
 bool target_map(target *self, const nx_entity *entity)
 {
-    nx_status status = nx_register(self->db, entity);
-
-    if (status != NX_OK)
-        return report(self->path, NULL, status);
-    return target_wait(self, nx_generate_mapping(self->db, self->column_count == 0 ? NX_CREATE_TABLES : 0, NULL), self->path);
+    if (!self->is_open) {
+        self->is_open = rehearse(self, entity) && bind_database(self, self->db, self->path);
+        if (!self->is_open)
+            return false;
+    }
+    return map_entity(self, self->db, entity);
 }
 
 void target_close(target *self)
@@ -158,4 +190,71 @@ const target_column *target_find(const target *self, nx_text name)
             return &self->columns[i];
     }
     return NULL;
+}
+
+/* ------------------------------------------------------------------------------------ unique columns */
+
+static bool is_named(const char *const *names, size_t count, nx_text name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (same_name(nx_str(names[i]), name))
+            return true;
+    }
+    return false;
+}
+
+static bool is_primary_key(const target *self, const char *const *names, size_t count)
+{
+    size_t parts = 0;
+
+    for (size_t i = 0; i < self->column_count; i++) {
+        if (self->columns[i].key_part == 0)
+            continue;
+        if (!is_named(names, count, nx_str(self->columns[i].name)))
+            return false;
+        parts++;
+    }
+    return parts == count;
+}
+
+/* The rows are index and column, index after index: one of them has to consist of these columns. A column that is an expression
+ * has no name. */
+static bool has_index(const nx_rows *rows, const char *const *names, size_t count)
+{
+    size_t found = 0;
+    bool others = false;
+
+    for (size_t i = 0; rows != NULL && i < rows->row_count; i++) {
+        nx_value column = nx_rows_at(rows, i, 1);
+        bool is_last = i + 1 == rows->row_count || !same_name(nx_rows_at(rows, i, 0).text, nx_rows_at(rows, i + 1, 0).text);
+
+        if (column.type == NX_TYPE_text && is_named(names, count, column.text))
+            found++;
+        else
+            others = true;
+        if (is_last && found == count && !others)
+            return true;
+        if (is_last) {
+            found = 0;
+            others = false;
+        }
+    }
+    return false;
+}
+
+bool target_is_unique(const target *self, const char *table, const char *const *names, size_t count, bool *ret_unique)
+{
+    static const char sql[] = "SELECT i.name, c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c "
+                              "WHERE i.\"unique\" AND NOT i.partial ORDER BY i.seq, c.seqno";
+    nx_completion done;
+
+    *ret_unique = is_primary_key(self, names, count);
+    if (*ret_unique)
+        return true;
+    done = nx_await(self->loop, nx_select_raw(self->db, sql, nx_args(table), NULL));
+    if (done.status != NX_OK)
+        return report(self->path, done.error, done.status);
+    *ret_unique = has_index(done.raw, names, count);
+    nx_seen(self->loop, &done);
+    return true;
 }

@@ -17,14 +17,21 @@ typedef struct target {
     nx_loop *loop;
     nx_db *db;
     const char *path;
+    const char *provider, *url;
+    bool is_open;
     target_column *columns; /* of the existing table */
     size_t column_count;    /* 0: there is no such table */
 } target;
 
-/* Open the database and look at the table. False: a message was printed; target_close is due in any case. */
+/*
+ * Look at the table, if there is a database. One that is not there is not made yet: what turns out to be wrong before the load
+ * leaves no empty file behind. False: a message was printed; target_close is due in any case.
+ */
 bool target_open(target *self, const ingest_options *options);
-/* Map the entity; its table is created when it does not exist. False: a message was printed. */
+/* Map the entity; database and table are created when they do not exist. False: a message was printed. */
 bool target_map(target *self, const nx_entity *entity);
+/* Whether the existing table has at most one row for each value of these columns together. False: a message was printed. */
+bool target_is_unique(const target *self, const char *table, const char *const *names, size_t count, bool *ret_unique);
 void target_close(target *self);
 
 /* NULL: none of that name. */

@@ -159,6 +159,38 @@ def missing_file_and_directory(c):
     assert not os.path.exists(c.db), "no database for an input that cannot be read"
 
 
+@test
+def refused_arguments_leave_no_database(c):
+    for content, options, status in [
+            ("a\n1\n", ["--header", "--key", "nope"], 2), ("a\n1\n", ["--header", "--on-conflict", "update"], 2),
+            ("a\n1\n", ["--header", "--columns", "nope:text"], 2), ("1,2\n", ["--columns", "a:int,b"], 2),
+            ("1,2\n", ["--columns", "a,a"], 2), ("a,a\n1,2\n", ["--header"], 1), ("", ["--header"], 1),
+            ("a\n1\n", ["--header", "--rejects", c.path("no/such/file")], 1),
+            ("a\n1\n", ["--header", "--rejects", c.path("in.csv")], 1)]:
+        result = c.ingest(content, *options, status=status)
+        same(result.out, "", "no sum: nothing was loaded")
+        assert result.err.startswith("nextorm ingest: "), result.err
+        same(sorted(os.listdir(c.folder)), ["in.csv"], str(options))
+    # What only the mapping finds: a name that SQLite keeps for itself.
+    holds(c.ingest("a\n1\n", "--header", table="sqlite_x", status=1).err, "sqlite_x")
+    same(sorted(os.listdir(c.folder)), ["in.csv"])
+
+
+@test
+def exit_statuses(c):
+    """Each status that --help lists."""
+    c.ingest("k,v\na,1\n", "--header", "--key", "k", status=0)
+    c.ingest("k,v\na,2\n", "--header", "--key", "k", "--on-conflict", "ignore", status=0)
+    c.ingest("k,v\na,2\n", "--header", "--key", "k", "--on-conflict", "update", status=0)
+    c.ingest("k,v\na,2\nb,3\n", "--header", "--key", "k", status=3)
+    c.ingest("k,v\nc,x\n", "--header", "--key", "k", status=3)
+    c.ingest(None, "--header", name="nowhere.csv", status=1)
+    c.ingest("k,v\nd,1\n", "--header", "--no-such-option", status=2)
+    c.ingest("k,v\nd,1\n", "--header", "--key", "v", status=2)
+    same(c.rows("SELECT k FROM t ORDER BY k"), [("a",), ("b",)])
+    # 128 + signal: interrupt_finishes_the_batch. A load that fails half way: full_disk.
+
+
 # ------------------------------------------------------------------------------------------ CSV forms
 
 @test
@@ -445,7 +477,7 @@ def header_with_types_by_name(c):
 def wrong_columns(c):
     holds(c.ingest("1,2\n", "--columns", "a:int,b", status=2).err, '"int"', "i64")
     holds(c.ingest("1,2\n", "--columns", "a,,b", status=2).err, "name is missing")
-    holds(c.ingest("1,2\n", "--columns", "a,A", status=1).err, "same name")
+    holds(c.ingest("1,2\n", "--columns", "a,A", status=2).err, "same name")
 
 
 # ---------------------------------------------------------------------------------- keys and conflicts
@@ -527,7 +559,7 @@ def existing_table_keeps_its_columns(c):
     c.ingest("N,NAME\n5,007\n", "--header")
     same(c.rows(), [(1, "007", 5, "d")])
     holds(c.ingest("name,nope\nx,1\n", "--header", name="b.csv", status=1).err, "nope", "t")
-    holds(c.ingest("x,1\n", "--columns", "name,nope", name="b.csv", status=1).err, "nope")
+    holds(c.ingest("x,1\n", "--columns", "name,nope", name="b.csv", status=2).err, "nope")
 
 
 @test
@@ -555,6 +587,29 @@ def existing_table_with_unique_column(c):
 
 
 @test
+def existing_table_key_has_to_be_unique(c):
+    c.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b INT, m INT UNIQUE, n INT)",
+              "CREATE UNIQUE INDEX ab ON t (a, b)", "CREATE UNIQUE INDEX part ON t (n) WHERE n > 0",
+              "CREATE UNIQUE INDEX expression ON t (b, n + 1)", "CREATE INDEX plain ON t (n)",
+              "INSERT INTO t VALUES (1, 2, 3, 4, 5)")
+    content = "id,a,b,m,n\n1,2,3,4,6\n"
+    # A row is not found again by columns that several rows may share, so no rule can hold.
+    for key in ("a", "b", "n", "a,m", "a,b,m", "id,m", "b,n"):
+        for rule in ("error", "ignore", "update"):
+            result = c.ingest(content, "--header", "--key", key, "--on-conflict", rule, status=2)
+            holds(result.err, "--key " + key, "table t", "UNIQUE")
+            same(result.out, "")
+    same(c.rows(), [(1, 2, 3, 4, 5)])
+    for number, key in enumerate(("id", "ID", "b,a", "m"), 10):
+        c.ingest("id,a,b,m,n\n1,2,3,4,%d\n" % number, "--header", "--key", key, "--on-conflict", "update")
+        same(c.rows(), [(1, 2, 3, 4, number)], key)
+    c.execute("CREATE TABLE w (k TEXT, l INT, v INT, PRIMARY KEY (k, l)) WITHOUT ROWID")
+    c.ingest("k,l,v\nx,1,1\nx,1,2\n", "--header", "--key", "l,k", "--on-conflict", "update", table="w")
+    same(c.rows("SELECT * FROM w"), [("x", 1, 2)])
+    holds(c.ingest("k,l,v\nx,1,1\n", "--header", "--key", "k", table="w", status=2).err, "--key k", "table w")
+
+
+@test
 def existing_table_constraints_reject(c):
     c.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n < 10))")
     result = c.ingest("n\n1\n\"\"\n20\n3\n", "--header", status=3)
@@ -573,9 +628,8 @@ def existing_table_without_types(c):
 def existing_table_that_cannot_be_loaded(c):
     c.execute("CREATE TABLE a (x, y)", "CREATE VIEW v AS SELECT * FROM a",
               "CREATE TABLE g (id INTEGER PRIMARY KEY, x INT, y INT GENERATED ALWAYS AS (x + 1))")
-    for table, options, text in (("v", [], "view"), ("a", ["--key", "x", "--on-conflict", "update"], "UNIQUE"), ("g", [], '"y"'),
-                                 ("sqlite_x", [], "sqlite_x")):
-        holds(c.ingest("x,y\n1,2\n", "--header", *options, table=table, status=1).err, text)
+    for table, text in (("v", "view"), ("g", '"y"'), ("sqlite_x", "sqlite_x")):
+        holds(c.ingest("x,y\n1,2\n", "--header", table=table, status=1).err, text)
     same(c.rows("SELECT * FROM a"), [])
 
 
