@@ -180,6 +180,26 @@ nx_op nx_select_raw(nx_db *db, const char *sql, const nx_value *values, size_t c
     return raw(db, &(nxi_raw){ sql, values, count }, true, tag);
 }
 
+/* ------------------------------------------------------------------------------ notifications */
+
+nx_op nx_listen(nx_db *db, const char *channel, void *tag)
+{
+    nxi_op *op = nxi_op_new(db->loop, db, tag, 0); /* it is meant to last: no default deadline */
+
+    if (op != NULL)
+        nxi_db_listen(db, op, channel);
+    return nxi_op_handle(op);
+}
+
+nx_op nx_notify(nx_db *db, const char *channel, const char *payload, void *tag)
+{
+    nxi_op *op = nxi_op_new(db->loop, db, tag, default_deadline(db));
+
+    if (op != NULL)
+        nxi_db_notify(db, op, channel, payload);
+    return nxi_op_handle(op);
+}
+
 /* ------------------------------------------------------------------------------ seeing the SQL */
 
 void nx_set_sql_debug(nx_db *db, nx_sql_callback callback, void *context, bool show_values)

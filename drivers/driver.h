@@ -78,6 +78,7 @@ typedef struct nxi_request {
     void *row_owner;              /* of fetched rows */
     nxi_step *steps;
     size_t step_count;
+    bool listens;                 /* of no transaction: goes to the connection that listens for notifications */
     int64_t deadline_ns;          /* on nxi_clock_ns; 0: none */
     int64_t queued_ns;
     nxi_arena *arena;
@@ -195,8 +196,9 @@ typedef struct nxi_wire {
     /* Ask the server, by a connection of its own, to stop what runs; blocking, on an opener thread. May be NULL. */
     void (*interrupt)(void *state);
     /*
-     * interrupt has returned, and it may still hit what is sent next: begin something harmless that absorbs it; the state is not idle
-     * until that is answered. NULL: an interrupted connection is not used again.
+     * interrupt has returned, and it may still hit what is sent next: begin something harmless that absorbs it; the state is not
+     * idle until that is answered. May be called inside a transaction, also in one that the server has given up. NULL: an
+     * interrupted connection is not used again.
      */
     void (*settle)(void *state);
     /* An idle connection that was not used for long is asked whether it lives: begin something that is answered. May be NULL. */
@@ -205,8 +207,11 @@ typedef struct nxi_wire {
 
 typedef struct nxi_driver {
     const char *name;
+    /* Nothing expected, nothing half read, as is_idle, but a transaction may be open. NULL: one that is interrupted is lost. */
+    bool (*is_quiet)(const void *state);
     const nxi_dialect *dialect;
     /* Refuse options that make no sense here; before anything is opened. */
+    bool notifies;                /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
     nx_status (*check_options)(const nx_bind_options *options, nx_error *error);
     const nxi_executor *executor; /* exactly one of the two */
     const nxi_wire *wire;

@@ -306,6 +306,8 @@ bool nxi_conn_give_up(nxi_conn *conn, nxi_request *request, nx_status why)
     (void)nxi_fail(&error, why, "%s",
                    why == NX_EDEADLINE ? "the deadline passed before the answer came" : "the operation was cancelled");
     if (tombstone != NULL) {
+        bool lives = true;
+
         list_remove(conn, request);
         if (conn->wire->give_up(conn->state, request, tombstone)) {
             list_append(conn, tombstone);
@@ -313,8 +315,9 @@ bool nxi_conn_give_up(nxi_conn *conn, nxi_request *request, nx_status why)
         } else {
             tombstone->next = conn->tombstones;
             conn->tombstones = tombstone;
+            lives = request->begin == NXI_BEGIN_NONE; /* else it has not begun */
         }
-        finish_unanswered(conn, request, &error, true);
+        finish_unanswered(conn, request, &error, lives);
         mark_dirty(conn);
         return true;
     }

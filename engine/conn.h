@@ -4,7 +4,8 @@
  * Ownership: a request that was put belongs to the connection and its driver until `finished` passes it back, in a turn, or
  *            from within give_up or close. The connection owns the driver's state; opening and
  *            closing that are the caller's.
- * Threads:   the loop's; the driver's open, close and interrupt run elsewhere, on a state that is not in use here at that time.
+ * Threads:   the loop's; the driver's open and close run elsewhere, on a state that is not in use here at that time, and its
+ *            interrupt beside what happens here.
  */
 #ifndef NXI_CONN_H
 #define NXI_CONN_H

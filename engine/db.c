@@ -167,6 +167,7 @@ void nxi_db_free(nx_db *db)
     db->state = NXI_DB_CLOSING;
     db->freeing = true;
     nxi_sessions_forget_db(loop, db);
+    nxi_db_end_listening(db);
     nxi_pool_free(db->pool);
     db->pool = NULL;
     nxi_ops_abort(loop, db);
@@ -283,6 +284,7 @@ void nxi_db_close(nx_db *db, nxi_op *op)
     }
     nxi_sessions_forget_db(db->loop, db);
     db->state = NXI_DB_CLOSING;
+    nxi_db_end_listening(db);
     nxi_pool_close(db->pool, closed, op);
 }
 

@@ -35,6 +35,7 @@ struct nx_db {
     nxi_arena stats_arena;          /* of the last nx_stats_get */
     nxi_buf stats_text;
     size_t calls;                   /* requests in flight */
+    struct nxi_channel *channels;   /* that are listened to, or were until just now */
 };
 
 /* One request of an operation, in the operation's arena; at most one of an operation is in flight. */
@@ -85,6 +86,11 @@ typedef struct nxi_raw { const char *sql; const nx_value *values; size_t count; 
 /* Prepare the step of a raw statement: values are copied into the operation. `rows`: a result is wanted. */
 NX_MUST_CHECK nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi_step *step, nx_error *error);
 void nxi_db_raw(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows);
+/* listen.c */
+void nxi_db_listen(nx_db *db, nxi_op *op, const char *channel);
+void nxi_db_notify(nx_db *db, nxi_op *op, const char *channel, const char *payload);
+/* All listeners end with NX_ECLOSED; channels with a request in flight go when that is done. */
+void nxi_db_end_listening(nx_db *db);
 void nxi_db_fetch_sql(nx_db *db, nxi_op *op, const nx_entity *entity, const nxi_raw *raw);
 
 #endif

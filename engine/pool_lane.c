@@ -68,6 +68,45 @@ void nxi_binding_settle(nxi_pool *pool, const nxi_request *request)
         end_binding(pool, bound);
 }
 
+/* To roll back is what has happened already; all else would run without its transaction. */
+static void tell_aborted(nxi_pool *pool, nxi_request *request)
+{
+    request->outcome = NX_OUTCOME_ROLLED_BACK;
+    if (request->end != NXI_END_ROLLBACK) {
+        (void)nxi_request_fail(request, 0, NX_EABORTED, "the transaction was rolled back when an operation in it was stopped");
+        if (nxi_request_error_is_own(request)) {
+            request->error->outcome = request->outcome;
+            request->error->retryable = true;
+        }
+    }
+    nxi_pool_finish(pool, request);
+}
+
+void nxi_binding_abort(nxi_lane *l)
+{
+    nxi_binding *bound = l->bound;
+    bool told = bound->backlog.first != NULL;
+
+    for (nxi_request *behind; (behind = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
+        tell_aborted(l->pool, behind);
+    NX_ASSERT(bound->under_way == 0);
+    if (told) {
+        end_binding(l->pool, bound);
+        return;
+    }
+    bound->aborted = true;
+    bound->lane = NULL;
+    l->bound = NULL;
+    l->check = true;
+}
+
+void nxi_binding_refuse(nxi_pool *pool, nxi_binding *bound, nxi_request *request)
+{
+    NX_ASSERT(bound->aborted);
+    end_binding(pool, bound);
+    tell_aborted(pool, request);
+}
+
 void nxi_binding_free_all(nxi_pool *pool)
 {
     nxi_wires *all = nxi_wires_of(pool);
@@ -90,18 +129,21 @@ void nxi_lane_refuse(nxi_pool *pool, nxi_request *request, const nx_error *error
     nxi_binding_settle(pool, request);
 }
 
-/* ------------------------------------------------------------------------------ lanes: connecting and closing */
+/* ------------------------------------------------------------------------------ closing */
 
-static void retire(nxi_lane *l)
+void nxi_lane_retire(nxi_lane *l)
 {
     nxi_wires *all = nxi_wires_of(l->pool);
 
     if (l->retired)
         return;
     l->retired = true;
-    all->permits--;
-    if (l->is_open)
-        all->open--;
+    if (!l->listening) {
+        all->permits--;
+        all->open -= l->is_open ? 1 : 0;
+        all->pinging -= l->care == NXI_CARE_PING ? 1 : 0;
+    }
+    l->care = NXI_CARE_NONE;
     l->is_open = false;
 }
 
@@ -138,7 +180,7 @@ static void done_close(nxi_job *job)
     free_lane(NXI_CONTAINER(job, nxi_lane, job));
 }
 
-static void start_close(nxi_lane *l)
+void nxi_lane_start_close(nxi_lane *l)
 {
     bool started;
 
@@ -151,11 +193,17 @@ static void start_close(nxi_lane *l)
 static void conn_closed(void *context)
 {
     nxi_lane *l = context;
+    nxi_wires *all = nxi_wires_of(l->pool);
     nxi_binding *bound = l->bound;
     nx_error error;
 
-    retire(l);
+    if (!l->dismissed) {
+        all->allowance = 1; /* perhaps all are lost: one tries whether the server is there */
+        all->doubtful = all->doubtful || l->care == NXI_CARE_PING;
+    }
+    nxi_lane_retire(l);
     l->ended = true;
+    atomic_store_explicit(&l->interrupt_off, true, memory_order_relaxed);
     if (bound != NULL) {
         (void)nxi_fail(&error, NX_ELOST, "the transaction was lost with its connection");
         for (nxi_request *request; (request = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
@@ -163,17 +211,56 @@ static void conn_closed(void *context)
         NX_ASSERT(bound->under_way == 0); /* what was in flight has been finished before */
         end_binding(l->pool, bound);
     }
+    if (l->listening)
+        nxi_listen_is_over(l);
     if (!l->interrupting)
-        start_close(l);
+        nxi_lane_start_close(l);
 }
+
+void nxi_lane_close(nxi_lane *l, nx_status status, const char *why)
+{
+    nx_error error;
+
+    l->dismissed = true;
+    nxi_lane_retire(l); /* now, not when the kernel lets go: another one may take its place */
+    (void)nxi_fail(&error, status, "%s", why);
+    nxi_conn_close(l->conn, &error);
+}
+
+void nxi_lane_close_all(nxi_pool *pool, const nx_error *error)
+{
+    for (nxi_lane *l = nxi_wires_of(pool)->lanes, *next; l != NULL; l = next) {
+        next = l->next;
+        l->dismissed = true;
+        if (l->is_open || l->interrupting)
+            nxi_conn_close(l->conn, error);
+    }
+}
+
+void nxi_lane_refuse_waiting(nxi_pool *pool, const nx_error *error)
+{
+    for (nxi_request *request; (request = nxi_queue_take(&nxi_wires_of(pool)->waiting)) != NULL;)
+        nxi_lane_refuse(pool, request, error, false);
+}
+
+/* ------------------------------------------------------------------------------ what connections report */
 
 static void conn_finished(void *context, nxi_request *request)
 {
     nxi_lane *l = context;
 
     l->check = true;
+    l->used_ns = nxi_core_now(l->pool->core);
     nxi_binding_settle(l->pool, request);
     nxi_pool_finish(l->pool, request);
+}
+
+static void conn_notified(void *context, nx_text channel, nx_text payload)
+{
+    nxi_lane *l = context;
+
+    if (l->listening)
+        nxi_listen_notified(l, channel, payload);
 }
 
 static void conn_dirty(void *context)
@@ -186,22 +273,23 @@ static void conn_dirty(void *context)
     nxi_wires_of(l->pool)->dirty = l;
 }
 
-void nxi_lane_refuse_waiting(nxi_pool *pool, const nx_error *error)
+/* ------------------------------------------------------------------------------ connecting */
+
+bool nxi_lane_is_final(nx_status status)
 {
-    for (nxi_request *request; (request = nxi_queue_take(&nxi_wires_of(pool)->waiting)) != NULL;)
-        nxi_lane_refuse(pool, request, error, false);
+    return status == NX_EAUTH || status == NX_EUNDEFINED || status == NX_EPERMISSION || status == NX_EINVAL ||
+           status == NX_EUNSUPPORTED;
 }
 
-void nxi_lane_close_all(nxi_pool *pool, const nx_error *error)
+bool nxi_lane_can_serve(const nxi_wires *all)
 {
-    for (nxi_lane *l = nxi_wires_of(pool)->lanes, *next; l != NULL; l = next) {
-        next = l->next;
-        if (l->is_open || l->interrupting)
-            nxi_conn_close(l->conn, error);
-    }
+    return all->open > 0 || all->connecting > 0;
 }
 
-/* 50 ms, doubled each time up to 5 s, of which the second half is left to chance: not everybody comes back at once. */
+/*
+ * 50 ms, doubled each time up to 5 s, of which the second half is left to chance: not everybody comes back at once, and still
+ * nobody tries more often than every 25 ms.
+ */
 static void back_off(nxi_pool *pool)
 {
     nxi_wires *all = nxi_wires_of(pool);
@@ -218,15 +306,23 @@ static void open_failed(nxi_pool *pool, const nx_error *error)
     nxi_wires *all = nxi_wires_of(pool);
 
     all->failures++;
+    all->allowance = 1;
+    all->open_error = *error;
     back_off(pool);
     if (pool->phase == NXI_POOL_OPENING) {
         all->closing = true;
         nxi_pool_is_opened(pool, error->status, error);
         nxi_lane_refuse_waiting(pool, error);
+        nxi_listen_refuse(pool, error);
         nxi_lane_close_all(pool, error);
-    } else if (all->open == 0 && all->connecting == 0) {
-        nxi_lane_refuse_waiting(pool, error); /* nobody is there to serve them, and the server does not answer */
+        return;
     }
+    /* A server that was there may come back: then those that wait go on waiting, and one of us tries. */
+    if (all->proven && !nxi_lane_is_final(error->status))
+        return;
+    nxi_listen_refuse(pool, error);
+    if (!nxi_lane_can_serve(all))
+        nxi_lane_refuse_waiting(pool, error);
 }
 
 static void run_open(nxi_job *job)
@@ -236,103 +332,102 @@ static void run_open(nxi_job *job)
     l->result = l->pool->driver->wire->open(nxi_conn_state(l->conn), &l->pool->options, l->pool->memory, &l->fd, &l->error);
 }
 
+static void opened(nxi_lane *l)
+{
+    nxi_wires *all = nxi_wires_of(l->pool);
+
+    all->failures = 0;
+    all->proven = true;
+    all->allowance = nxi_min_size(all->allowance * 2, all->max);
+    l->is_open = true;
+    if (!l->listening)
+        all->open++;
+    nxi_care_init(l);
+}
+
 static void done_open(nxi_job *job)
 {
     nxi_lane *l = NXI_CONTAINER(job, nxi_lane, job);
     nxi_wires *all = nxi_wires_of(l->pool);
 
-    all->connecting--;
+    if (!l->listening)
+        all->connecting--;
     if (l->result == NX_OK && !all->closing) {
         l->result = nxi_conn_start(l->conn, l->fd);
         if (l->result != NX_OK)
             (void)nxi_fail(&l->error, l->result, "no memory for a connection");
     }
     if (l->result == NX_OK && !all->closing) {
-        all->failures = 0;
-        all->open++;
-        l->is_open = true;
+        opened(l);
         return;
     }
-    retire(l);
+    nxi_lane_retire(l);
+    if (all->listener == l)
+        all->listener = NULL;
     if (l->result != NX_OK && !all->closing)
         open_failed(l->pool, &l->error);
-    start_close(l);
+    nxi_lane_start_close(l);
 }
 
-static bool connect_one(nxi_pool *pool)
+static nxi_lane *connect_one(nxi_pool *pool, bool listening)
 {
     nxi_wires *all = nxi_wires_of(pool);
     nxi_lane *l = nxi_zalloc(pool->memory, sizeof(*l));
-    nxi_conn_owner owner = { .finished = conn_finished, .dirty = conn_dirty, .closed = conn_closed, .context = l };
+    nxi_conn_owner owner = {
+        .finished = conn_finished, .notified = conn_notified, .dirty = conn_dirty, .closed = conn_closed, .context = l
+    };
 
     if (l == NULL)
-        return false;
+        return NULL;
     l->pool = pool;
+    l->listening = listening;
     l->job = (nxi_job){ .run = run_open, .done = done_open };
     nxi_error_reset(&l->error);
     l->conn = nxi_conn_new(pool->core, pool->driver->wire, all->window, &owner);
     if (l->conn == NULL || !nxi_openers_start(all->openers, &l->job)) {
         nxi_conn_free(l->conn);
         nxi_release(pool->memory, l);
-        return false;
+        return NULL;
     }
     l->next = all->lanes;
     if (all->lanes != NULL)
         all->lanes->previous = l;
     all->lanes = l;
     all->lane_count++;
-    all->permits++;
-    all->connecting++;
-    return true;
+    if (!listening) {
+        all->permits++;
+        all->connecting++;
+    }
+    return l;
+}
+
+/* After a failure one tries alone, when its time has come. */
+static bool may_connect(nxi_pool *pool)
+{
+    const nxi_wires *all = nxi_wires_of(pool);
+    bool someone_tries = all->connecting > 0 || (all->listener != NULL && !all->listener->is_open);
+
+    if (all->closing)
+        return false;
+    return all->failures == 0 || (!someone_tries && nxi_core_now(pool->core) >= all->retry_ns);
 }
 
 void nxi_lane_grow(nxi_pool *pool, size_t wanted)
 {
     nxi_wires *all = nxi_wires_of(pool);
 
-    if (all->closing)
+    if (!may_connect(pool))
         return;
-    if (all->failures > 0) {
-        if (all->connecting > 0 || nxi_core_now(pool->core) < all->retry_ns)
-            return;
-        wanted = wanted > 0 ? 1 : 0;
-    }
-    while (all->connecting < wanted && all->permits < all->max && connect_one(pool))
+    while (all->connecting + all->pinging < wanted && all->connecting < all->allowance && all->permits < all->max &&
+           connect_one(pool, false) != NULL)
         continue;
 }
 
-/* ------------------------------------------------------------------------------ interrupting */
-
-static void run_interrupt(nxi_job *job)
+bool nxi_lane_connect_listener(nxi_pool *pool)
 {
-    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, interrupt);
+    nxi_wires *all = nxi_wires_of(pool);
 
-    l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
-}
-
-static void done_interrupt(nxi_job *job)
-{
-    nxi_lane *l = NXI_CONTAINER(job, nxi_lane, interrupt);
-    nx_error error;
-
-    (void)nxi_fail(&error, NX_ELOST, "the connection was closed because an operation on it was stopped");
-    nxi_conn_close(l->conn, &error); /* while `interrupting` is still set: its closed must not start the closing yet */
-    l->interrupting = false;
-    if (l->ended)
-        start_close(l);
-}
-
-/*
- * Only what nobody waits for may be interrupted: an interrupt names a connection, not a request, and may arrive late. So the
- * connection is not used again either.
- */
-void nxi_lane_interrupt(nxi_lane *l)
-{
-    if (l->interrupting || l->retired || l->pool->driver->wire->interrupt == NULL || !nxi_conn_is_dead_weight(l->conn))
-        return;
-    retire(l);
-    l->interrupting = true;
-    l->interrupt = (nxi_job){ .run = run_interrupt, .done = done_interrupt };
-    if (!nxi_openers_start(nxi_wires_of(l->pool)->openers, &l->interrupt))
-        done_interrupt(&l->interrupt);
+    if (all->listener == NULL && may_connect(pool))
+        all->listener = connect_one(pool, true);
+    return all->listener != NULL;
 }

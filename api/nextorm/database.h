@@ -14,22 +14,56 @@ extern "C" {
 #endif
 
 typedef enum nx_synchronous { NX_SYNCHRONOUS_NORMAL, NX_SYNCHRONOUS_FULL } nx_synchronous;
+/*
+ * What stands between us and PostgreSQL. TRANSACTION: a pooler such as pgbouncer with pool_mode=transaction, where each transaction
+ * may meet another server session: nothing is prepared by name, and nothing else is kept from one transaction to the next.
+ */
+typedef enum nx_pooler { NX_POOLER_NONE, NX_POOLER_TRANSACTION } nx_pooler;
 
-/* Strings are copied. Options that a provider does not have must be zero, else NX_EINVAL. */
+/*
+ * Strings are copied. Options that a provider does not have must be zero, else NX_EINVAL.
+ *
+ * Connections to a server. Operations outside of sessions share them; a session's transaction has one for itself. What finds none
+ * waits in order, and ends in one of these ways when none becomes free:
+ *   NX_EQUEUEFULL    at once: waiters_max wait already
+ *   NX_EPOOLTIMEOUT  after pool_timeout_ms, all connections being in use
+ *   NX_EDEADLINE     its own deadline (deadline_ms, nx_op_deadline), waiting or running
+ *   NX_ECONNECT ...  the server is not to be had: what the last attempt to connect ended with. While the server is down one
+ *                    attempt after another is made (50 ms apart, doubling up to 5 s), and what waits fails after pool_timeout_ms;
+ *                    it fails at once when trying again is of no use (NX_EAUTH, NX_EUNDEFINED: no such database, ...), and
+ *                    when no connection has ever been made.
+ * An operation that is cancelled or late does not cost its connection: the server is asked to stop, and the connection goes on
+ * when it has answered. Inside a session the provider decides what becomes of the transaction: PostgreSQL gives it up, so that
+ * all but a rollback (to a savepoint, too) fails with NX_EABORTED.
+ */
 typedef struct nx_bind_options {
     const char *path;          /* SQLite: a file, or ":memory:" */
-    const char *dsn;           /* servers: URI or connection string */
+    /*
+     * Servers. dsn is a URI or a connection string of the vendor's; a field beside it wins over what it says, and what neither says
+     * is taken from the vendor's environment variables and files. PostgreSQL: anything that libpq takes, several hosts too. Where the
+     * server is neither on this machine nor named with an sslmode, its certificate and name are verified (sslmode=verify-full)
+     * against the system's authorities, or sslrootcert. connect_timeout is for each address; default 10 s, or deadline_ms if that
+     * is less. Session parameters are set for the engine; `options` in the dsn come after them.
+     */
+    const char *dsn;
     const char *host, *user, *password, *dbname;
     uint16_t port;
+    nx_pooler pooler;             /* PostgreSQL */
     uint16_t pool_min, pool_max;  /* servers: connections; default 0 and 1 */
     uint32_t pool_timeout_ms;     /* wait for a connection, or for SQLite's writer; default 30000 */
+    uint32_t waiters_max;         /* servers: operations that wait for a connection; more: NX_EQUEUEFULL; default 4096 */
+    /* servers: a connection that was not used for longer is asked whether it lives; default 30000; UINT32_MAX: never */
+    uint32_t idle_check_ms;
+    /* servers: a connection older than that (+-10 %) is replaced when it is idle; default 1800000; UINT32_MAX: never */
+    uint32_t lifetime_ms;
+    uint32_t notifications_max;   /* servers: of one nx_listen, not seen yet; more end it with NX_ELIMIT; default 1024 */
     uint32_t deadline_ms;         /* default deadline of every operation; 0: none */
     /* SQLite */
     /* reader workers; default one per processor but one, 1 to 4; ignored for ":memory:", where one worker does all */
     uint16_t readers;
     nx_synchronous synchronous;   /* default NORMAL: safe against a crash of the program, not against power loss */
     uint32_t group_commit_us;     /* how long the writer may wait for more sessions to share a commit; default 0 */
-    bool read_only;               /* open the file for reading only */
+    bool read_only;               /* open the file for reading only; PostgreSQL: transactions are read-only by default */
     /* engine */
     uint32_t statements_max;      /* prepared statements kept per connection; default 256 */
     uint32_t in_flight_max;       /* requests in flight per connection; default 1024 */
@@ -107,6 +141,22 @@ NX_API nx_op nx_delete(nx_db *db, void *row, void *tag);
  */
 NX_API nx_op nx_execute(nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
 NX_API nx_op nx_select_raw(nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
+
+/*
+ * Listen for notifications (PostgreSQL's LISTEN): one operation with many completions, all but the last with NX_MORE. The first
+ * says that listening has begun (value: SQL's NULL); each further one is a notification (value: its payload, a text, maybe
+ * empty). A program that wants to miss nothing reads the state after the first. The operation ends only
+ *   by nx_op_cancel, nx_op_deadline (default deadlines do not apply), or closing the database,
+ *   with NX_ELOST when the connection is lost: listen again, and look what has changed, as notifications may have been missed,
+ *   with NX_ELIMIT when more than notifications_max completions of it have not been given back by nx_seen.
+ * The channel is a name, case matters. All listeners of a database share one connection beside pool_max, open while there is one.
+ */
+NX_API nx_op nx_listen(nx_db *db, const char *channel, void *tag);
+/*
+ * Notify whoever listens, in a transaction of its own; in a session, "SELECT pg_notify(?, ?)" by nx_session_execute takes effect
+ * with its commit. payload NULL: the empty one. Both are NX_EUNSUPPORTED on a provider without notifications.
+ */
+NX_API nx_op nx_notify(nx_db *db, const char *channel, const char *payload, void *tag);
 
 /* Rows of a raw query: named, typed values. */
 typedef struct nx_rows {

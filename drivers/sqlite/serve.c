@@ -268,11 +268,14 @@ static nx_status check_options(const nx_bind_options *options, nx_error *error)
     if (options->path == NULL || options->path[0] == '\0')
         return nxi_fail(error, NX_EINVAL, "sqlite needs a path: a file, or \":memory:\"");
     if (options->dsn != NULL || options->host != NULL || options->user != NULL || options->password != NULL ||
-        options->dbname != NULL || options->port != 0)
-        return nxi_fail(error, NX_EINVAL, "sqlite takes no dsn, host, port, user, password or dbname");
+        options->dbname != NULL || options->port != 0 || options->pooler != NX_POOLER_NONE)
+        return nxi_fail(error, NX_EINVAL, "sqlite takes no dsn, host, port, user, password, dbname or pooler");
     if (options->pool_min != 0 || options->pool_max != 0)
         return nxi_fail(error, NX_EINVAL,
                         "sqlite has no pool: pool_min and pool_max must be 0 (readers is the number of reader threads)");
+    if (options->waiters_max != 0 || options->idle_check_ms != 0 || options->lifetime_ms != 0 || options->notifications_max != 0)
+        return nxi_fail(error, NX_EINVAL,
+                        "sqlite has no connections: waiters_max, idle_check_ms, lifetime_ms and notifications_max must be 0");
     if (options->synchronous != NX_SYNCHRONOUS_NORMAL && options->synchronous != NX_SYNCHRONOUS_FULL)
         return nxi_fail(error, NX_EINVAL, "synchronous is neither NX_SYNCHRONOUS_NORMAL nor NX_SYNCHRONOUS_FULL");
     if (options->readers > READERS_MAX)

@@ -13,10 +13,13 @@ typedef struct state {
     int fd;
     nxi_request *first, *last; /* expected; identification in lane_data */
     nxi_request *unsent;
+    uint8_t own_unsent; /* flags of a ping or barrier */
+    unsigned own;       /* pings and barriers that are not answered */
     bool in_transaction;
     uint8_t head[FAKE_WIRE_HEAD];
     size_t head_size;
     uint32_t body_left;
+    char notification[FAKE_WIRE_NOTIFICATION_MAX];
 } state;
 
 static nx_status wire_open(void *opaque, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error)
@@ -46,6 +49,8 @@ static nx_status wire_put(void *opaque, nxi_request *request)
     state *s = opaque;
     const nxi_step *step = &request->steps[0];
 
+    if (fake_wire.put != NULL)
+        fake_wire.put(request);
     if (step->row_limit == FAKE_WIRE_BAD)
         return nxi_request_fail(request, 0, NX_ETOOLONG, "this one cannot be encoded");
     request->lane_data = (int64_t)step->cursor;
@@ -60,6 +65,22 @@ static nx_status wire_put(void *opaque, nxi_request *request)
     return NX_OK;
 }
 
+static void put_head(nxi_buf *out, uint8_t flags, uint32_t body, uint64_t id)
+{
+    uint8_t head[FAKE_WIRE_HEAD] = { 'Q', flags };
+
+    memcpy(head + 4, &body, 4);
+    memcpy(head + 8, &id, 8);
+    nxi_buf_put(out, head, sizeof(head));
+}
+
+static uint8_t flags_of(const nxi_request *request)
+{
+    return (uint8_t)((request->begin != NXI_BEGIN_NONE ? FAKE_WIRE_BEGIN : 0) |
+                     (request->end == NXI_END_COMMIT ? FAKE_WIRE_COMMIT : 0) |
+                     (request->end == NXI_END_ROLLBACK ? FAKE_WIRE_ROLLBACK : 0));
+}
+
 static bool wire_fill(void *opaque, nxi_buf *out, size_t enough, uint64_t position)
 {
     state *s = opaque;
@@ -67,22 +88,39 @@ static bool wire_fill(void *opaque, nxi_buf *out, size_t enough, uint64_t positi
 
     for (; s->unsent != NULL && out->size < enough; s->unsent = s->unsent->next) {
         nxi_request *request = s->unsent;
-        uint8_t head[FAKE_WIRE_HEAD] = { 'Q' };
 
-        head[1] = (uint8_t)((request->begin != NXI_BEGIN_NONE ? 1 : 0) | (request->end == NXI_END_COMMIT ? 2 : 0) |
-                            (request->end == NXI_END_ROLLBACK ? 4 : 0));
-        memcpy(head + 4, &request->steps[0].row_limit, 4);
-        memcpy(head + 8, &request->steps[0].cursor, 8);
-        nxi_buf_put(out, head, sizeof(head));
+        put_head(out, flags_of(request), request->steps[0].row_limit, request->steps[0].cursor);
         request->commit_position = position + (out->size - before);
     }
+    if (s->unsent == NULL && s->own_unsent != 0) {
+        put_head(out, s->own_unsent, 0, 0);
+        s->own_unsent = 0;
+    }
     return s->unsent != NULL;
+}
+
+static void finish_notification(state *s, const nxi_sink *sink)
+{
+    uint32_t size;
+
+    memcpy(&size, s->head + 4, 4);
+    s->head_size = 0;
+    sink->notified(sink->context, nx_strn(s->notification, s->head[1]), nx_strn(s->notification + s->head[1], size - s->head[1]));
 }
 
 static void finish(state *s, const nxi_sink *sink)
 {
     nxi_request *request = s->first;
 
+    if (s->head[0] == 'N') {
+        finish_notification(s, sink);
+        return;
+    }
+    s->head_size = 0;
+    if (request == NULL) {
+        s->own--;
+        return;
+    }
     s->first = request->next;
     if (s->first == NULL)
         s->last = NULL;
@@ -94,7 +132,6 @@ static void finish(state *s, const nxi_sink *sink)
         if (request->end == NXI_END_COMMIT)
             request->outcome = NX_OUTCOME_COMMITTED;
     }
-    s->head_size = 0;
     sink->finished(sink->context, request);
 }
 
@@ -104,9 +141,13 @@ static nx_status begin_answer(state *s, nx_error *error)
 
     memcpy(&id, s->head + 8, 8);
     memcpy(&s->body_left, s->head + 4, 4);
+    if (s->head[0] == 'N')
+        return s->head[1] <= s->body_left && s->body_left <= sizeof(s->notification)
+                   ? NX_OK
+                   : nxi_fail(error, NX_EPROTOCOL, "not a notification");
     if (s->head[0] != 'A' || (s->head[1] != 'I' && s->head[1] != 'T'))
         return nxi_fail(error, NX_EPROTOCOL, "not an answer");
-    if (s->first == NULL || (uint64_t)s->first->lane_data != id)
+    if (s->first == NULL ? id != 0 || s->own == 0 || s->own_unsent != 0 : (uint64_t)s->first->lane_data != id)
         return nxi_fail(error, NX_EPROTOCOL, "an answer nobody asked for");
     s->in_transaction = s->head[1] == 'T';
     return NX_OK;
@@ -127,7 +168,12 @@ static nx_status wire_decode(void *opaque, const uint8_t *data, size_t size, con
                 return NX_EPROTOCOL;
         } else {
             take = nxi_min_size(size, s->body_left);
-            for (size_t i = 0; i < take; i++) {
+            if (s->head[0] == 'N') {
+                uint32_t whole;
+                memcpy(&whole, s->head + 4, 4);
+                memcpy(s->notification + (whole - s->body_left), data, take);
+            }
+            for (size_t i = 0; s->head[0] != 'N' && i < take; i++) {
                 if (data[i] != s->head[8])
                     return nxi_fail(error, NX_EPROTOCOL, "another answer's body");
             }
@@ -141,11 +187,33 @@ static nx_status wire_decode(void *opaque, const uint8_t *data, size_t size, con
     return NX_OK;
 }
 
-static bool wire_is_idle(const void *opaque)
+static bool wire_is_quiet(const void *opaque)
 {
     const state *s = opaque;
 
-    return s->first == NULL && !s->in_transaction && s->head_size == 0;
+    return s->first == NULL && s->own == 0 && s->head_size == 0;
+}
+
+static bool wire_is_idle(const void *opaque)
+{
+    return wire_is_quiet(opaque) && !((const state *)opaque)->in_transaction;
+}
+
+static void begin_own(state *s, uint8_t flags)
+{
+    NX_ASSERT(s->first == NULL && s->own_unsent == 0);
+    s->own_unsent = flags;
+    s->own++;
+}
+
+static void wire_settle(void *opaque)
+{
+    begin_own(opaque, FAKE_WIRE_BARRIER);
+}
+
+static void wire_ping(void *opaque)
+{
+    begin_own(opaque, FAKE_WIRE_PING);
 }
 
 static bool is_unsent(const state *s, const nxi_request *request)
@@ -183,16 +251,25 @@ static void wire_interrupt(void *opaque)
         fake_wire.interrupt(((state *)opaque)->fd);
 }
 
-static const nxi_wire wire = {
-    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill, .decode = wire_decode,
-    .is_idle = wire_is_idle, .give_up = wire_give_up, .interrupt = wire_interrupt
-};
-static const nxi_wire wire_plain = {
-    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill, .decode = wire_decode,
-    .is_idle = wire_is_idle
-};
-const nxi_driver fake_wire_driver = { .name = "fake", .wire = &wire };
-const nxi_driver fake_wire_driver_plain = { .name = "plain", .wire = &wire_plain };
+#define WIRE                                                                                                                     \
+    .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill,                     \
+    .decode = wire_decode, .is_idle = wire_is_idle
+static const nxi_wire wire = { WIRE,
+                               .is_quiet = wire_is_quiet,
+                               .give_up = wire_give_up,
+                               .interrupt = wire_interrupt,
+                               .settle = wire_settle,
+                               .ping = wire_ping,
+                               .notifies = true };
+static const nxi_wire wire_hasty = { WIRE, .give_up = wire_give_up, .interrupt = wire_interrupt };
+static const nxi_wire wire_patient = { WIRE, .give_up = wire_give_up };
+static const nxi_wire wire_plain = { WIRE };
+
+static const nxi_dialect dialect = { .name = "fake", .quote = '"', .identifier_bytes_max = 63, .parameters_max = 1000 };
+const nxi_driver fake_wire_driver = { .name = "fake", .dialect = &dialect, .wire = &wire };
+const nxi_driver fake_wire_driver_hasty = { .name = "hasty", .dialect = &dialect, .wire = &wire_hasty };
+const nxi_driver fake_wire_driver_patient = { .name = "patient", .dialect = &dialect, .wire = &wire_patient };
+const nxi_driver fake_wire_driver_plain = { .name = "plain", .dialect = &dialect, .wire = &wire_plain };
 
 /* ------------------------------------------------------------------------------ the other side */
 
@@ -216,6 +293,20 @@ void fake_wire_answer(uint8_t head[FAKE_WIRE_HEAD], uint64_t id, uint32_t body, 
     head[1] = in_transaction ? 'T' : 'I';
     memcpy(head + 4, &body, 4);
     memcpy(head + 8, &id, 8);
+}
+
+size_t fake_wire_notification(uint8_t *into, const char *channel, const char *payload)
+{
+    size_t name = strlen(channel), text = strlen(payload);
+    uint32_t size = (uint32_t)(name + text);
+
+    memset(into, 0, FAKE_WIRE_HEAD);
+    into[0] = 'N';
+    into[1] = (uint8_t)name;
+    memcpy(into + 4, &size, 4);
+    memcpy(into + FAKE_WIRE_HEAD, channel, name);
+    memcpy(into + FAKE_WIRE_HEAD + name, payload, text);
+    return FAKE_WIRE_HEAD + size;
 }
 
 static bool write_all(int fd, const void *data, size_t size)

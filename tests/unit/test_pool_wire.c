@@ -3,68 +3,9 @@
  *
  * On the scripted io; opener threads are real.
  */
-#include "tests/support/fake_io.h"
-#include "tests/support/rig.h"
+#include "tests/support/wire_script.h"
 
-#include <sched.h>
-
-enum { FD = 1000 };
-
-/* ------------------------------------------------------------------------------ scripted */
-
-static _Atomic int next_fd = FD, refuse_opens, open_gate = 1, interrupt_gate = 1;
-
-static nx_status scripted_open(int *ret_fd)
-{
-    while (atomic_load(&open_gate) == 0)
-        sched_yield();
-    if (atomic_load(&refuse_opens) > 0) {
-        atomic_fetch_sub(&refuse_opens, 1);
-        return NX_ECONNECT;
-    }
-    *ret_fd = atomic_fetch_add(&next_fd, 1);
-    return NX_OK;
-}
-static void scripted_close(int fd) { (void)fd; }
-static void scripted_interrupt(int fd)
-{
-    (void)fd;
-    while (atomic_load(&interrupt_gate) == 0)
-        sched_yield();
-}
-
-static void open_scripted(const nxi_driver *driver, const nx_bind_options *options)
-{
-    nx_error error;
-
-    fake_wire = (fake_wire_hooks){ .open = scripted_open, .close = scripted_close, .interrupt = scripted_interrupt };
-    open_core(fake_io_new(1000 * MS, 16));
-    cr_assert_eq(nxi_pool_open(core, driver, options, on_opened, NULL, &pool, &error), NX_OK, "%s", error.message);
-}
-
-static void end_scripted(void)
-{
-    end();
-    fake_io_forget();
-}
-
-static size_t sent_on(int fd)
-{
-    return fake_io_fd(fd)->written_size / FAKE_WIRE_HEAD;
-}
-
-/* Answer request number `at` of what was sent on fd. */
-static void answer_on(int fd, size_t at, bool in_transaction)
-{
-    uint8_t head[FAKE_WIRE_HEAD], flags;
-    uint32_t body;
-    uint64_t id;
-
-    cr_assert_lt(at, sent_on(fd));
-    fake_wire_parse(fake_io_fd(fd)->written + at * FAKE_WIRE_HEAD, FAKE_WIRE_HEAD, &flags, &body, &id);
-    fake_wire_answer(head, id, 0, in_transaction);
-    fake_io_feed(fd, head, sizeof(head));
-}
+#include <pthread.h>
 
 Test(pool_wire, without_a_minimum_it_opens_at_once_and_connects_on_demand)
 {
@@ -374,11 +315,11 @@ Test(pool_wire, stopping_works_wherever_a_request_is)
     end_scripted();
 }
 
-Test(pool_wire, what_nobody_waits_for_is_interrupted_and_its_connection_not_used_again)
+Test(pool_wire, a_driver_that_does_not_settle_loses_what_is_interrupted)
 {
     nx_bind_options options = { .pool_min = 1, .pool_max = 1 };
 
-    open_scripted(&fake_wire_driver, &options);
+    open_scripted(&fake_wire_driver_hasty, &options);
     TURN_UNTIL(opened_calls == 1);
     atomic_store(&interrupt_gate, 0);
     submit(0);
@@ -401,18 +342,30 @@ Test(pool_wire, what_nobody_waits_for_is_interrupted_and_its_connection_not_used
     end_scripted();
 }
 
+static void *let_go(void *context)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    atomic_store(&interrupt_gate, 1);
+    return context;
+}
+
 Test(pool_wire, freeing_during_an_interrupt_waits_for_it)
 {
     nx_bind_options options = { .pool_min = 1, .pool_max = 1 };
+    pthread_t thread;
 
     open_scripted(&fake_wire_driver, &options);
     TURN_UNTIL(opened_calls == 1);
     submit(0);
     turn(0);
+    atomic_store(&interrupt_gate, 0);
     nxi_pool_stop(pool, &requests[0], NX_ECANCELED);
+    TURN_UNTIL(atomic_load(&fake_wire_interrupts) == 1);
+    cr_assert_eq(pthread_create(&thread, NULL, let_go, NULL), 0);
     end_scripted();
+    cr_assert_eq(atomic_load(&interrupt_gate), 1);
+    pthread_join(thread, NULL);
     cr_assert_eq(done_count, 1u);
-    cr_assert_eq(atomic_load(&fake_wire_interrupts), 1);
 }
 
 /* ------------------------------------------------------------------------------ closing */
@@ -481,7 +434,7 @@ Test(pool_wire, opening_survives_want_of_memory)
     nx_error error;
     uint64_t n;
 
-    fake_wire = (fake_wire_hooks){ .open = scripted_open, .close = scripted_close };
+    script_hooks();
     open_core(fake_io_new(1000 * MS, 16));
     for (n = 1; status != NX_OK; n++) {
         opened_calls = 0;
