@@ -18,12 +18,22 @@ const char *pgk_env(const char *name)
     return value;
 }
 
-uint16_t pgk_port(void)
+static uint16_t port_of(const char *name)
 {
     char *end = NULL;
-    unsigned long port = strtoul(pgk_env("PORT"), &end, 10);
-    cr_assert(*end == '\0' && port > 0 && port <= UINT16_MAX, "%s", pgk_env("PORT"));
+    unsigned long port = strtoul(pgk_env(name), &end, 10);
+    cr_assert(*end == '\0' && port > 0 && port <= UINT16_MAX, "%s", pgk_env(name));
     return (uint16_t)port;
+}
+
+uint16_t pgk_port(void)
+{
+    return port_of("PORT");
+}
+
+uint16_t pgk_pooler_port(void)
+{
+    return port_of("POOLER_PORT");
 }
 
 PGconn *pgk_connect(const pg_kit *k)
@@ -95,7 +105,7 @@ void pgk_open(pg_kit *k)
 
 void pgk_close(pg_kit *k)
 {
-    char sql[96];
+    char sql[256];
 
     if (k->conn == NULL)
         return;
@@ -103,12 +113,36 @@ void pgk_close(pg_kit *k)
         pgk_do(k, "ROLLBACK");
     snprintf(sql, sizeof(sql), "DROP SCHEMA %s CASCADE", k->schema);
     pgk_do(k, sql);
+    if (k->has_role) {
+        /* The pooler keeps its sessions a little longer than their clients. */
+        snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'; DROP ROLE %s",
+                 k->schema, k->schema);
+        pgk_do(k, sql);
+    }
     PQfinish(k->conn);
     k->conn = NULL;
 }
 
+static nx_bind_options through_pooler(pg_kit *k, const char *database)
+{
+    char sql[256];
+
+    if (!k->has_role) {
+        snprintf(sql, sizeof(sql), "CREATE ROLE %s SUPERUSER LOGIN; ALTER ROLE %s SET search_path TO %s", k->schema, k->schema,
+                 k->schema);
+        pgk_do(k, sql);
+        k->has_role = true;
+    }
+    return (nx_bind_options){
+        .host = pgk_env("HOST"), .port = pgk_pooler_port(), .user = k->schema, .dbname = database, .pooler = NX_POOLER_TRANSACTION
+    };
+}
+
 nx_bind_options pgk_options(pg_kit *k, pgk_way way)
 {
+    if (way == PGK_POOLER || way == PGK_POOLER_ONE)
+        return through_pooler(k, way == PGK_POOLER ? "nextorm" : "nextorm_one");
+
     nx_bind_options options = { .port = pgk_port(), .user = pgk_env("USER"), .dbname = pgk_env("DBNAME"), .dsn = k->dsn };
 
     if (way == PGK_SOCKET) {

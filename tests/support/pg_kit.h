@@ -10,18 +10,22 @@
 #define PG_KIT_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 #include "nextorm/database.h"
 
 typedef enum pgk_way {
-    PGK_SOCKET, /* Unix socket, no password, no TLS */
-    PGK_PLAIN,  /* TCP, password, no TLS */
-    PGK_TLS     /* TCP, password, TLS with the name and the certificate verified */
+    PGK_SOCKET,    /* Unix socket, no password, no TLS */
+    PGK_PLAIN,     /* TCP, password, no TLS */
+    PGK_TLS,       /* TCP, password, TLS with the name and the certificate verified */
+    PGK_POOLER,    /* pgbouncer in transaction mode, by TCP, with up to 4 server sessions */
+    PGK_POOLER_ONE /* the same, with one server session for everybody */
 } pgk_way;
 
 typedef struct pg_kit {
     char schema[48]; /* needs no quotes */
     char dsn[512];   /* of pgk_options */
+    bool has_role;   /* named as the schema, which is the role's search_path: pgbouncer takes no options from a client */
     char port[8];
     PGconn *conn; /* on the schema, by the Unix socket; session parameters as the driver sets them */
 } pg_kit;
@@ -33,9 +37,11 @@ void pgk_close(pg_kit *k);
 /* How to bind to that schema; the strings live as long as the kit, until the next call. */
 nx_bind_options pgk_options(pg_kit *k, pgk_way way);
 
-/* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR. */
+/* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR POOLER_PORT
+ * POOLER_SOCKET. */
 const char *pgk_env(const char *name);
 uint16_t pgk_port(void);
+uint16_t pgk_pooler_port(void);
 /* One more connection of libpq to the schema, as k->conn; PQfinish ends it. */
 PGconn *pgk_connect(const pg_kit *k);
 
