@@ -244,11 +244,32 @@ static nx_status get_boxed(const nxi_pg_in *in, nxi_arena *arena, const uint8_t 
     return status == NX_OK ? NX_OK : refuse(in, &value, status, error);
 }
 
+/* References to integer keys are as usual as integers. */
+static inline bool get_integer_key(const nxi_pg_in *in, const uint8_t *data, size_t size, nx_value *ret_value)
+{
+    nx_type wanted = in->column->type;
+
+    if (in->format != NXI_PG_AS_BINARY)
+        return false;
+    ret_value->type = wanted;
+    if (in->type == NXI_PG_INT8 && wanted == NX_TYPE_i64 && size == 8) {
+        ret_value->i64 = (int64_t)nxi_pg_load64(data);
+        return true;
+    }
+    if (in->type == NXI_PG_INT4 && (wanted == NX_TYPE_i32 || wanted == NX_TYPE_i64) && size == 4) {
+        ret_value->i64 = (int32_t)nxi_pg_load32(data);
+        return true;
+    }
+    return false;
+}
+
 static nx_status set_boxed(const nxi_pg_in *in, nxi_arena *arena, const uint8_t *data, size_t size, void *row, nx_error *error)
 {
     nx_value value;
-    nx_status status = get_boxed(in, arena, data, size, &value, error);
+    nx_status status = NX_OK;
 
+    if (!get_integer_key(in, data, size, &value))
+        status = get_boxed(in, arena, data, size, &value, error);
     if (status != NX_OK)
         return status;
     return nxi_column_set(in->column, row, value, arena) ? NX_OK : nxi_fail(error, NX_ENOMEM, "out of memory");

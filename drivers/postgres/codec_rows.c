@@ -155,6 +155,11 @@ static char *put_boxed(writer *w, char *at, const nxi_pg_out *one, const void *i
     nx_value value;
 
     nxi_column_get(one->column, image, &value);
+    /* References to integer keys are as usual as integers. */
+    if (one->type == NXI_PG_INT8 && nxi_type_is_integer(value.type))
+        return put_word64(at, (uint64_t)value.i64);
+    if (one->type == NXI_PG_INT4 && value.type == NX_TYPE_i32 && value.i64 == (int32_t)value.i64)
+        return put_word32(at, (uint32_t)value.i64);
     labels = value.type == NX_TYPE_enumeration ? nxi_pg_labels(one->column) : NULL;
     w->out->size = (size_t)(at - w->out->data);
     w->status = nxi_pg_put_value(w->out, &value, one->type, labels, w->error);

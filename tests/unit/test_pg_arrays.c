@@ -199,8 +199,15 @@ Test(pg_arrays, a_dimension_of_nothing)
 Test(pg_arrays, forged_heads)
 {
     static const uint32_t lengths[] = { 2, 0x7fffffff, 0x80000000, 0xffffffff };
+    nx_vector vector;
     nx_value value;
 
+    begin_array(NXI_PG_FLOAT4, 3);
+    put32(4);
+    put32(1);
+    cr_expect_eq(nxi_pg_vector_get(&arena, NXI_PG_FLOAT4_ARRAY, (const uint8_t *)out.data, out.size, &vector, &error),
+                 NX_EPROTOCOL);
+    cr_expect_eq(arena.bytes, 0U);
     for (size_t i = 0; i < NXI_COUNT(lengths); i++) {
         begin_array(NXI_PG_INT4, lengths[i]);
         put32(4);

@@ -13,6 +13,8 @@ TestSuite(pg_params, .init = pg_open, .fini = pg_close);
 Test(pg_params, references)
 {
     const nx_value parts[] = { NX_VALUE("north"), NX_VALUE(5) };
+    const nxi_param params[] = { { kit_column(&Note_entity, "id"), false }, { kit_column(&Note_entity, "event"), false } };
+    static const nxi_pg_oid sent[] = { NXI_PG_INT8, NXI_PG_INT4 };
     Note *note, *back;
     Event *event;
 
@@ -33,6 +35,17 @@ Test(pg_params, references)
     cr_expect_str_eq(back->pair.key.parts[0].text.data, "north");
     cr_expect(back->pair.key.parts[1].type == NX_TYPE_i32 && back->pair.key.parts[1].i64 == 5);
     pg_expect_same(back, nxi_row_snapshot(back));
+    /* Of other sizes, where they fit. */
+    nxi_pg_outs_make(params, sent, 2, pg_outs);
+    pg_types[0] = NXI_PG_INT8;
+    pg_types[1] = NXI_PG_INT4;
+    pg_use_format(NXI_PG_AS_BINARY);
+    pg_put_row(note);
+    pg_expect_same(note, pg_get_row());
+    nx_set_ref_key(note->event, INT64_C(1) << 31);
+    cr_expect_eq(nxi_pg_put_row(&pg_out, pg_outs, pg_table->column_count, note, &kit_error), NX_ERANGE);
+    cr_expect_str_eq(kit_error.column, pg_columns[1]->name);
+    pg_use(&Note_entity);
     note->pair.key = (nx_key){ .part_count = 0 };
     nx_set_ref_key(note->event, 8);
     pg_put_row(note);
@@ -163,7 +176,9 @@ Test(pg_params, columns_of_many_rows)
     last->o_text = nx_some(text, nx_str("x y"));
     last->o_decimal = nx_some(decimal, nx_dec("2.50"));
     expect_column("i32", NXI_PG_INT4, rows, 3, "{2147483647,2147483647,-5}");
+    cr_expect_eq(nxi_pg_load32((const uint8_t *)pg_out.data + 9), 0U, "no NULL in it");
     expect_column("o_text", NXI_PG_TEXT, rows, 3, "{NULL,NULL,\"x y\"}");
+    cr_expect_eq(nxi_pg_load32((const uint8_t *)pg_out.data + 9), 1U, "NULLs in it");
     expect_column("o_text", NXI_PG_INFER, rows, 3, "{NULL,NULL,\"x y\"}");
     expect_column("o_decimal", NXI_PG_NUMERIC, rows, 3, "{NULL,NULL,2.50}");
     expect_column("enumeration", NXI_PG_TEXT, rows, 3, "{green,green,green}");
