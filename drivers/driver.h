@@ -17,6 +17,7 @@
 #include "drivers/dialect.h"
 #include "engine/statement.h"
 #include "nextorm/bulk.h"
+#include "nextorm/session.h"
 
 typedef enum nxi_step_kind {
     NXI_STEP_EXECUTE,      /* once, with values; affected */
@@ -73,12 +74,14 @@ typedef struct nxi_request {
     uint64_t transaction;         /* not 0: all requests of that number share a connection; begin opens, end closes it */
     nxi_begin begin;
     nxi_end end;
+    nx_isolation isolation;       /* of a transaction that begins */
+    bool deferrable;
     bool writes;                  /* outside a transaction: a transaction of its own is needed */
     bool tracked;                 /* fetched rows get room for a snapshot, and it is taken */
+    bool listens;                 /* of no transaction: goes to the connection that listens for notifications */
     void *row_owner;              /* of fetched rows */
     nxi_step *steps;
     size_t step_count;
-    bool listens;                 /* of no transaction: goes to the connection that listens for notifications */
     int64_t deadline_ns;          /* on nxi_clock_ns; 0: none */
     int64_t queued_ns;
     nxi_arena *arena;
@@ -193,7 +196,10 @@ typedef struct nxi_wire {
      * forgotten. Either way the request is the engine's again. May be NULL: then the connection is closed instead.
      */
     bool (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
-    /* Ask the server, by a connection of its own, to stop what runs; blocking, on an opener thread. May be NULL. */
+    /*
+     * Ask the server, by a connection of its own, to stop what runs; blocking, on a thread of the pool, while decode may run on
+     * the loop's: what it reads of the state must not change after open. It should give up after some seconds. May be NULL.
+     */
     void (*interrupt)(void *state);
     /*
      * interrupt has returned, and it may still hit what is sent next: begin something harmless that absorbs it; the state is not
@@ -201,17 +207,17 @@ typedef struct nxi_wire {
      * interrupted connection is not used again.
      */
     void (*settle)(void *state);
+    /* Nothing expected, nothing half read, as is_idle, but a transaction may be open. NULL: one that is interrupted is lost. */
+    bool (*is_quiet)(const void *state);
     /* An idle connection that was not used for long is asked whether it lives: begin something that is answered. May be NULL. */
     void (*ping)(void *state);
+    bool notifies;                /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
 } nxi_wire;
 
 typedef struct nxi_driver {
     const char *name;
-    /* Nothing expected, nothing half read, as is_idle, but a transaction may be open. NULL: one that is interrupted is lost. */
-    bool (*is_quiet)(const void *state);
     const nxi_dialect *dialect;
     /* Refuse options that make no sense here; before anything is opened. */
-    bool notifies;                /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
     nx_status (*check_options)(const nx_bind_options *options, nx_error *error);
     const nxi_executor *executor; /* exactly one of the two */
     const nxi_wire *wire;
@@ -222,6 +228,6 @@ typedef struct nxi_driver {
 /* NULL: unknown. ret_known, unless NULL: "sqlite, ..." for the message; static. */
 const nxi_driver *nxi_driver_find(const char *name, const char **ret_known);
 
-extern const nxi_driver nxi_driver_sqlite;
+extern const nxi_driver nxi_driver_postgres, nxi_driver_sqlite;
 
 #endif

@@ -3,8 +3,8 @@
  */
 #include "drivers/driver.h"
 
-static const nxi_driver *const drivers[] = { &nxi_driver_sqlite };
-static const char known[] = "sqlite";
+static const nxi_driver *const drivers[] = { &nxi_driver_postgres, &nxi_driver_sqlite };
+static const char known[] = "postgres, sqlite";
 
 const nxi_driver *nxi_driver_find(const char *name, const char **ret_known)
 {

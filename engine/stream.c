@@ -19,6 +19,10 @@ typedef struct stream {
     const nxi_step *open;
     nxi_call *again;      /* of all batches but the first */
     uint64_t transaction; /* that the cursor was opened in; 0: none */
+    bool apart;           /* the transaction is the stream's own */
+    bool owns;            /* and it is open: it ends with the stream */
+    nx_status status;     /* why it fails, kept while its transaction is ended */
+    nx_error *error;
     bool in_turn;         /* until the cursor is open the stream holds its session's turn */
     bool opened, ended, busy, closing;
 } stream;
@@ -35,7 +39,7 @@ static void end_turn(stream *st)
     nxi_session_leave(st->query->session);
 }
 
-static void finish_stream(stream *st)
+static void complete_stream(stream *st)
 {
     nxi_arena_fini(&st->arena);
     if (st->op->stopped != NX_OK && !st->ended)
@@ -45,11 +49,61 @@ static void finish_stream(stream *st)
     end_turn(st);
 }
 
-static void fail_stream(stream *st, nx_status status, const nx_error *error)
+static void complete_badly(stream *st, nx_status status, const nx_error *error)
 {
     nxi_op_fail(st->op, status, error);
     nxi_arena_fini(&st->arena);
     end_turn(st);
+}
+
+/* Whatever its end came to, nothing was written in it. */
+static void transaction_ended(nxi_call *call)
+{
+    stream *st = call->context;
+
+    if (st->status != NX_OK)
+        complete_badly(st, st->status, st->error);
+    else
+        complete_stream(st);
+}
+
+/* End the stream's own transaction first. False: there is none, or no way to. */
+static bool end_transaction(stream *st)
+{
+    nxi_call *call;
+
+    if (!st->owns || st->query->db == NULL)
+        return false;
+    st->owns = false;
+    call = nxi_call_new(st->op, st->query->db, 0, transaction_ended);
+    if (call == NULL)
+        return false;
+    call->context = st;
+    call->request.transaction = st->transaction;
+    call->request.end = NXI_END_ROLLBACK;
+    st->closing = true;
+    /* It is not stopped by what stopped the stream. */
+    nx_status stopped = st->op->stopped;
+    st->op->stopped = NX_OK;
+    nxi_timer_clear(st->op->loop->core, &st->op->deadline);
+    nxi_call_submit(call);
+    st->op->stopped = stopped;
+    st->op->stop = NULL;
+    return true;
+}
+
+static void finish_stream(stream *st)
+{
+    if (!end_transaction(st))
+        complete_stream(st);
+}
+
+static void fail_stream(stream *st, nx_status status, const nx_error *error)
+{
+    st->status = status;
+    st->error = error == NULL ? NULL : nxi_arena_copy(&st->op->arena, error, sizeof(*error));
+    if (!end_transaction(st))
+        complete_badly(st, status, error);
 }
 
 /* Which transaction the next request belongs to; false: the stream is over, because the one that it read in is. */
@@ -71,10 +125,15 @@ static bool attach(stream *st, nxi_call *call)
             return false;
         }
         st->transaction = call->request.transaction;
-        return true;
+    }
+    /* A cursor of a server lives in a transaction. */
+    if (!st->opened && st->transaction == 0 && st->query->db->driver->wire != NULL) {
+        st->transaction = ++st->op->loop->last_transaction;
+        st->apart = st->owns = true;
+        call->request.begin = NXI_BEGIN_SNAPSHOT;
     }
     call->request.transaction = st->transaction;
-    if (st->transaction == 0 || (s != NULL && nxi_session_has_transaction(s, st->transaction)))
+    if (!st->opened || st->apart || st->transaction == 0 || (s != NULL && nxi_session_has_transaction(s, st->transaction)))
         return true;
     nxi_fail(&error, NX_ESTATE, "the transaction that the stream reads in is over");
     fail_stream(st, NX_ESTATE, &error);
@@ -92,6 +151,8 @@ static void cursor_closed(nxi_call *call)
 /* A stopped stream still has to close its cursor; its last completion comes after that. */
 static void close_cursor(stream *st)
 {
+    if (end_transaction(st))
+        return; /* the cursor ends with it */
     nxi_call *call = nxi_call_new(st->op, st->query->db, 1, cursor_closed);
 
     if (call == NULL) {
@@ -134,8 +195,10 @@ static void batch_read(nxi_call *call)
     const nxi_step *step = &request->steps[request->step_count - 1];
 
     st->busy = false;
-    if (st->query->session != NULL && st->transaction != 0)
+    if (st->query->session != NULL && st->transaction != 0 && !st->apart)
         nxi_session_answered(st->query->session, call);
+    if (st->owns && !request->in_transaction)
+        st->owns = false; /* it failed before it began, or was lost */
     if (request->status != NX_OK) {
         fail_stream(st, request->status, request->error);
         return;
