@@ -219,6 +219,32 @@ Test(pg_link, behind_a_pooler_options_are_not_used)
     lk_leave(&p);
 }
 
+/* Two clients take turns on one server session; each has its own time zone, and neither has options. */
+Test(pg_link, two_clients_of_a_pooler)
+{
+    link_kit p, other;
+    pg_kit k;
+    pgk_open(&k);
+    lk_begin(&p);
+    lk_begin(&other);
+    p.options = pgk_options(&k, PGK_POOLER_ONE);
+    other.options = p.options;
+    lk_opens(&p);
+    lk_opens(&other);
+    size_t size;
+    lk_tell_query(&other, "SET TimeZone TO 'Asia/Tokyo'");
+    (void)lk_hear_all(&other, 'C', &size);
+    for (int i = 0; i < 3; i++) {
+        char expected[96];
+        snprintf(expected, sizeof(expected), "UTC %s", k.schema);
+        lk_answers(&p, "SELECT current_setting('TimeZone') || ' ' || current_schema()", expected);
+        lk_answers(&other, "SELECT current_setting('TimeZone')", "Asia/Tokyo");
+    }
+    lk_leave(&p);
+    lk_leave(&other);
+    pgk_close(&k);
+}
+
 /* ------------------------------------------------------------------------------ interrupting and closing */
 
 Test(pg_link, interrupt, .timeout = 60)
