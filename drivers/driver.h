@@ -37,6 +37,7 @@ typedef enum nxi_step_kind {
 typedef struct nxi_step {
     nxi_step_kind kind;
     bool set_aside;               /* WRITE: a row that is refused is listed in rejects and the rest goes on */
+    bool keys_wanted;             /* WRITE with a conflict rule: keys of rows that are inserted are handed on */
     bool must_affect;             /* WRITE: a row that affects nothing is NX_EOPTIMISTIC */
     bool read_any;                /* EXECUTE, RAW: may write: runs where writes run (raw SQL) */
     bool cursor_ended;            /* out */

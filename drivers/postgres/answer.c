@@ -145,6 +145,7 @@ static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 /* Everything is undone, by the server's error or by a ROLLBACK that the restart begins with. */
 static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
 {
+    job->has_error = false;
     job->was_open = pg->status != 'I';
     job->retries++;
     job->is_explicit = false;
@@ -168,7 +169,11 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 {
     bool undone = job->is_failed || job->is_spoilt;
 
-    if (undone && job->is_stale && job->retries == 0 && may_begin_again(job)) {
+    if (undone && job->keys_unknown && !job->avoids_copy) {
+        job->avoids_copy = true;
+        job->keys_unknown = false;
+        do_again(pg, job, NXI_PG_NORMAL);
+    } else if (undone && job->is_stale && job->retries == 0 && may_begin_again(job)) {
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
@@ -261,6 +266,11 @@ static void note(nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error
     job->error = *error;
     job->is_stale = trouble->plan_is_stale;
     job->failed_step = unit->kind == NXI_PG_UNIT_SYNC ? (job->dead ? 0 : job->request->step_count) : unit->step;
+    /* 22P03: a column has another type by now than the one that its values were made for. */
+    if (unit->is_copy && strcmp(trouble->sqlstate, "22P03") == 0)
+        job->keys_unknown = true;
+    if (unit->use == NXI_PG_FOR_KEYS)
+        job->keys_unknown = strstr(error->message, NXI_PG_KEYS_UNKNOWN) != NULL;
     if (unit->use != NXI_PG_FOR_ROWS)
         return;
     int64_t missing = nxi_pg_missing_row(error->message);
@@ -438,7 +448,9 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
     if (type == 'C' && !tag_count(body, size, &count))
         return broken(pg, error, "a command tag without an end");
     job = unit->job;
-    if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
+    if (unit->use == NXI_PG_FOR_TABLE)
+        nxi_pg_target_done(unit->target);
+    else if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
         on_committed(job, body);
     else if (unit->use == NXI_PG_FOR_STEP)
         nxi_pg_result_done(pg, unit, count, type == 's');
@@ -477,6 +489,8 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
         return broken(pg, error, "a row out of place");
+    if (unit->use == NXI_PG_FOR_TABLE)
+        return nxi_pg_target_row(unit->target, body, size) == NX_OK ? NX_OK : broken(pg, error, "a malformed row");
     if (unit->job == NULL || unit->job->request == NULL || unit->job->dead || unit->job->has_error)
         return NX_OK;
     nxi_error_reset(&bad);
@@ -484,6 +498,8 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
         status = nxi_pg_result_row(pg, unit, body, size, &bad);
     else if (unit->use == NXI_PG_FOR_ROWS)
         status = nxi_pg_write_row(pg, unit, body, size, &bad);
+    else if (unit->use == NXI_PG_FOR_KEYS)
+        status = nxi_pg_copy_keys(unit, body, size, &bad);
     if (status == NX_EPROTOCOL)
         return broken(pg, error, "a malformed row");
     if (status != NX_OK) {

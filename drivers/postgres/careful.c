@@ -80,7 +80,6 @@ nxi_pg_sent nxi_pg_send_piece(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
         job->step = job->careful_step;
         job->row = job->careful_row;
         job->row_end = is_rows(step) ? nxi_min_size(step->row_count, job->careful_row + job->careful_size) : 0;
-        job->write_stage = 0;
     }
     if (is_rows(step))
         return nxi_pg_send_write(pg, job, out, enough);

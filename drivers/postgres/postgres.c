@@ -233,6 +233,7 @@ static nx_status open_state(void *state, const nx_bind_options *options, nxi_mem
     pg->memory = memory;
     pg->status = 'I';
     pg->statements_max = options->statements_max == 0 ? NXI_PG_STATEMENTS_DEFAULT : options->statements_max;
+    pg->unnamed = options->pooler == NX_POOLER_TRANSACTION;
     nxi_buf_init(&pg->partial, memory);
     nxi_pg_prepared_init(pg);
     return nxi_pg_link_open(&pg->link, options, memory, ret_fd, error);
@@ -244,6 +245,7 @@ static void close_state(void *state)
 
     if (pg->memory == NULL)
         return;
+    pg->link.is_quiet = is_quiet(pg);
     nxi_pg_link_close(&pg->link, pg->memory);
     while (pg->cursors != NULL) {
         nxi_pg_cursor *next = pg->cursors->next;
@@ -260,6 +262,7 @@ static void close_state(void *state)
     nxi_release(pg->memory, pg->live);
     nxi_release(pg->memory, pg->units);
     nxi_pg_prepared_fini(pg);
+    nxi_pg_targets_fini(pg);
     nxi_buf_fini(&pg->partial);
 }
 

@@ -80,9 +80,6 @@ typedef enum nxi_pg_stage {
     NXI_PG_STAGE_WAIT /* for the answer to its Sync */
 } nxi_pg_stage;
 
-/* How the rows of a WRITE step go out. */
-typedef enum nxi_pg_means { NXI_PG_BY_ONE, NXI_PG_BY_MANY, NXI_PG_BY_COPY, NXI_PG_BY_MERGE } nxi_pg_means;
-
 typedef struct nxi_pg_job {
     struct nxi_pg_job *next;     /* queue, or spare */
     nxi_request *request;        /* NULL: the connection's own (a barrier) */
@@ -95,7 +92,8 @@ typedef struct nxi_pg_job {
     bool is_spoilt;              /* by an error of ours: the server was made to fail */
     bool was_open;               /* a restart has to leave a transaction that it had begun */
     bool is_stale;               /* a statement has to be prepared again */
-    bool keys_given;             /* automatic keys are drawn beforehand */
+    bool keys_unknown;           /* others have drawn from the sequence while a COPY did */
+    bool avoids_copy;            /* because of that */
     bool finished;
     bool stands;                 /* it failed, but what it wrote is committed */
     bool ends_there;             /* commits: to be known when the request is gone */
@@ -108,11 +106,9 @@ typedef struct nxi_pg_job {
     size_t row_end;              /* careful: end of the attempt at hand */
     /* WRITE under way */
     bool copying;                /* CopyData is being sent */
-    uint8_t write_stage;
-    nxi_pg_means means;
     size_t copy_first, copy_end; /* rows of the COPY at hand */
-    nxi_pg_prepared *copy_prepared;
-    int64_t *drawn;              /* keys drawn beforehand, in the request's arena */
+    nxi_pg_out *outs;            /* its encoders */
+    struct nxi_pg_target *target;
     /* careful */
     size_t careful_step, careful_row, careful_size;
     bool careful_piece;          /* the transaction is open again: one step or attempt after another */
@@ -127,6 +123,8 @@ typedef struct nxi_pg_job {
     size_t live_at;              /* in nxi_pg.live */
     nx_error error;              /* the last member: what is before it is zeroed for each request */
 } nxi_pg_job;
+
+typedef struct nxi_pg_target nxi_pg_target;
 
 typedef enum nxi_pg_unit_kind {
     NXI_PG_UNIT_PARSE,
@@ -143,7 +141,6 @@ typedef enum nxi_pg_use {
     NXI_PG_FOR_STEP,   /* by the step's kind */
     NXI_PG_FOR_ROWS,   /* a WRITE: rows first .. first + count of the step */
     NXI_PG_FOR_COMMIT, /* the tag tells whether it was one */
-    NXI_PG_FOR_DRAW,   /* keys */
     NXI_PG_FOR_KEYS,   /* the last key of a COPY */
     NXI_PG_FOR_TABLE   /* what has to be known of a table before a COPY */
 } nxi_pg_use;
@@ -160,6 +157,7 @@ typedef struct nxi_pg_unit {
     bool last;          /* EXECUTE: of its step */
     nxi_pg_job *job;    /* NULL: nobody's */
     nxi_pg_prepared *prepared;
+    nxi_pg_target *target;
     uint32_t step;
     size_t first, count;
 } nxi_pg_unit;
@@ -173,16 +171,17 @@ typedef struct nxi_pg_cursor {
 } nxi_pg_cursor;
 
 /* What a COPY into a table has to know; see copy.c. */
-typedef struct nxi_pg_target {
-    struct nxi_pg_target *next;
+struct nxi_pg_target {
+    nxi_pg_target *next;
     const nxi_table *table;
-    bool is_known, is_possible;  /* COPY may be used */
+    uint32_t number;
+    bool is_known;               /* the answer is there */
+    bool is_possible;            /* COPY does what INSERT would */
     bool keys_follow;            /* automatic keys of a COPY can be told from the last one */
-    size_t column_count;
-    nxi_pg_oid *types;           /* of table->columns */
+    nxi_pg_oid *types;           /* of table->columns; 0: no such column */
     uint32_t oid;
-    char sequence[2 * 64 + 8];   /* quoted, with its schema; empty: none */
-} nxi_pg_target;
+    nxi_buf sequence;            /* quoted, with its schema; empty: none */
+};
 
 typedef struct nxi_pg {
     nxi_pg_link link;
@@ -193,7 +192,6 @@ typedef struct nxi_pg {
     bool is_broken;              /* a protocol error: sticky */
     bool unsynced;               /* reads were sent, and their Sync was not */
     bool skipping;               /* the server skips up to the next Sync */
-    bool in_copy;                /* it has asked for CopyData */
     /* framing */
     nxi_buf partial;
     /* expected answers */
@@ -335,6 +333,18 @@ void nxi_pg_write_done(const nxi_pg_unit *unit, int64_t affected);
 /* True: a row that must affect something did not, and the client is the one to find it. */
 bool nxi_pg_write_missed(const nxi_pg_unit *unit, int64_t affected, nx_error *ret_error);
 NX_MUST_CHECK nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
+
+#define NXI_PG_KEYS_UNKNOWN "nextorm:keys "
+/*
+ * The way for a COPY of these rows, or NULL: it is not known yet (then it is asked for), or there is none.
+ */
+nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_buf *out);
+/* Rows job->row up to `end` of the step. */
+nxi_pg_sent nxi_pg_send_copy(nxi_pg *pg, nxi_pg_job *job, nxi_pg_target *target, size_t end, nxi_buf *out, size_t enough);
+NX_MUST_CHECK nx_status nxi_pg_copy_keys(const nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error);
+NX_MUST_CHECK nx_status nxi_pg_target_row(nxi_pg_target *target, const uint8_t *body, size_t size);
+void nxi_pg_target_done(nxi_pg_target *target);
+void nxi_pg_targets_fini(nxi_pg *pg);
 
 /* ------------------------------------------------------------------------------ answer.c */
 

@@ -89,7 +89,7 @@ void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode)
     job->step = job->row = job->row_end = 0;
     job->is_failed = job->is_stale = job->row_is_known = false;
     job->careful_piece = job->careful_failed = false;
-    job->write_stage = 0;
+    job->copying = false;
     job->request->commit_position = 0;
     forget_results(job->request);
 }

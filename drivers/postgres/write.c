@@ -10,6 +10,7 @@
 
 enum {
     ONE_MAX = 4,              /* rows that go one by one */
+    COPY_MIN = 512,           /* rows that are worth a COPY */
     MANY_ROWS_MAX = 16384,    /* of one statement */
     MANY_BYTES_MAX = 4194304  /* of texts and bytes in it, about */
 };
@@ -182,11 +183,16 @@ static nxi_pg_sent send_chunks(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t
     return NXI_PG_SENT_ALL;
 }
 
-/* A row of an upsert that the database numbers must get its own number back, and many are not returned in order. */
+/* A row of an upsert whose number is wanted back must go alone: many are not returned in order. */
 static bool goes_singly(const nxi_step *step, size_t rows)
 {
     return rows <= ONE_MAX || step->statement->param_count == 0 ||
-           (step->statement->key_column != NULL && step->statement->write->rule != NX_CONFLICT_ERROR);
+           (step->keys_wanted && step->statement->key_column != NULL && step->statement->write->rule != NX_CONFLICT_ERROR);
+}
+
+static bool goes_by_copy(const nxi_step *step, size_t rows)
+{
+    return rows >= COPY_MIN && is_insert(step->statement) && step->statement->write->rule == NX_CONFLICT_ERROR;
 }
 
 nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
@@ -194,8 +200,25 @@ nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
     const nxi_step *step = nxi_pg_step(job, job->step);
     size_t end = job->row_end == 0 ? step->row_count : job->row_end;
 
+    if (job->copying)
+        return nxi_pg_send_copy(pg, job, NULL, end, out, enough);
     if (goes_singly(step, end))
         return send_singly(pg, job, out, enough, end);
+    while (goes_by_copy(step, end - job->row)) {
+        nxi_pg_target *target = nxi_pg_copy_target(pg, job, step->statement, out);
+        size_t until = job->row;
+        nxi_pg_sent sent;
+
+        if (target != NULL)
+            return nxi_pg_send_copy(pg, job, target, end, out, enough);
+        /* Not known yet, or not possible: the next ones go otherwise. */
+        until += nxi_min_size(end - until, MANY_ROWS_MAX);
+        sent = send_chunks(pg, job, out, enough, until);
+        if (sent != NXI_PG_SENT_ALL || job->row < until || out->failed)
+            return sent;
+        if (out->size >= enough)
+            return NXI_PG_SENT_SOME;
+    }
     return send_chunks(pg, job, out, enough, end);
 }
 
@@ -262,10 +285,13 @@ nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *b
         return NX_OK;
     if (size < 2 || pg->key_at >= unit->count)
         return NX_EPROTOCOL;
+    /* Of many that meet rows which are there already, it is not known which came back. */
+    bool in_order = unit->count == 1 || step->statement->write->rule == NX_CONFLICT_ERROR;
     if (step->statement->key_column != NULL) {
         if (!next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
             return NX_EPROTOCOL;
-        nx_status status = nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error);
+        nx_status status = in_order ? nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error)
+                                    : NX_OK;
         if (status != NX_OK)
             return status;
     }
