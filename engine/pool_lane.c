@@ -338,7 +338,7 @@ static void opened(nxi_lane *l)
 
     all->failures = 0;
     all->proven = true;
-    all->allowance = nxi_min_size(all->allowance * 2, all->max);
+    all->allowance = nxi_min_size(all->allowance + 1, all->max);
     l->is_open = true;
     if (!l->listening)
         all->open++;

@@ -68,7 +68,7 @@ typedef struct nxi_wires {
     bool proven;       /* there has been a connection */
     bool doubtful;     /* one that was idle turned out to be dead */
     unsigned failures; /* of opening, in a row */
-    size_t allowance;  /* opened at the same time at most: 1 after trouble, doubled by each success */
+    size_t allowance;             /* opened at the same time at most: 1 after trouble, one more with each success: it doubles */
     int64_t retry_ns;
     nx_error open_error; /* of the last failure */
     nxi_binding *spare;
