@@ -197,8 +197,8 @@ static bool fill(PGconn *connection, uint64_t rows)
 }
 
 /*
- * The log's files are used again after a checkpoint, and new ones, which the server fills with zeros and syncs, are not needed. Before the
- * table is made: pages that are younger than the checkpoint are not logged whole when they change.
+ * The log's files are used again after a checkpoint, and new ones, which the server fills with zeros and syncs, are not needed.
+ * Before the table is made: pages that are younger than the checkpoint are not logged whole when they change.
  */
 static bool recycle_log(PGconn *connection)
 {
@@ -215,8 +215,8 @@ static bool postgres_create(const perf_place *place, bool with_table, uint64_t r
                    place->synchronous == NX_SYNCHRONOUS_FULL ? "on" : "off");
     bool ok = perf_postgres_execute(connection, setting) &&
               perf_postgres_execute(connection, "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public") &&
-              recycle_log(connection) &&
-              (!with_table || perf_postgres_execute(connection, table_sql)) && (rows == 0 || fill(connection, rows));
+              recycle_log(connection) && (!with_table || perf_postgres_execute(connection, table_sql)) &&
+              (rows == 0 || fill(connection, rows));
     PQfinish(connection);
     return ok;
 }

@@ -95,14 +95,16 @@ static bool make_cluster(const server *of, const char *program, char *data)
 }
 
 /*
- * Nothing is done in the background that one side would pay for and the other not: no autovacuum, no checkpoint but those that are
- * asked for between the runs. Promises stay: fsync, full pages in the log. Whether commits wait for the disk is each database's setting.
+ * Nothing is done in the background that one side would pay for and the other not: no autovacuum, no checkpoint but those that
+ * are asked for between the runs. Promises stay: fsync, full pages in the log. Whether commits wait for the disk is each
+ * database's setting.
  */
 static pid_t run_server(const server *of, char *data)
 {
     static const char *const settings[] = {
-        "listen_addresses=", "shared_buffers=512MB", "max_wal_size=32GB", "min_wal_size=4GB",     "checkpoint_timeout=1d",    "autovacuum=off",
-        "jit=off",           "max_connections=200",  "logging_collector=off", "log_min_messages=warning",
+        "listen_addresses=",     "shared_buffers=512MB",     "max_wal_size=32GB", "min_wal_size=4GB",
+        "checkpoint_timeout=1d", "autovacuum=off",           "jit=off",           "max_connections=200",
+        "logging_collector=off", "log_min_messages=warning",
     };
     enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
     char path[PATH_MAX + 16], own[SETTINGS][64], sockets[PATH_MAX + 32];
