@@ -204,8 +204,30 @@ nx_query *nx_for_update(nx_query *q)
     bool ready;
 
     q = nxi_query_step(q, &ready);
-    if (ready)
+    if (ready) {
         q->select.for_update = true;
+        q->select.nowait = q->select.skip_locked = false;
+    }
+    return q;
+}
+
+nx_query *nx_for_update_with(nx_query *q, unsigned flags)
+{
+    bool ready;
+    nx_error error;
+
+    q = nxi_query_step(q, &ready);
+    if (!ready)
+        return q;
+    if ((flags & ~(unsigned)(NX_LOCK_NOWAIT | NX_LOCK_SKIP_LOCKED)) != 0 || flags == (NX_LOCK_NOWAIT | NX_LOCK_SKIP_LOCKED)) {
+        nxi_fail(&error, NX_EINVAL, "rows that are locked are an error, or left out, or waited for: flags 0x%x say none of these",
+                 flags);
+        nxi_query_mistake(q, &error);
+        return q;
+    }
+    q->select.for_update = true;
+    q->select.nowait = (flags & NX_LOCK_NOWAIT) != 0;
+    q->select.skip_locked = (flags & NX_LOCK_SKIP_LOCKED) != 0;
     return q;
 }
 
@@ -331,6 +353,14 @@ nx_op nx_min(nx_query *q, nx_column column, void *tag)
 nx_op nx_max(nx_query *q, nx_column column, void *tag)
 {
     return nxi_query_run(q, &(nxi_ask){ .verb = NXI_VERB_MAX, .column = column }, tag);
+}
+
+nx_op nx_group_concat(nx_query *q, nx_column column, const char *separator, void *tag)
+{
+    nx_assignment ask = { column, nx_value_text(nx_str(separator == NULL ? "," : separator)) };
+
+    return nxi_query_run(q, &(nxi_ask){ .verb = NXI_VERB_CONCAT, .column = column, .assignments = &ask, .assignment_count = 1 },
+                         tag);
 }
 
 nx_op nx_delete_all(nx_query *q, void *tag)

@@ -10,6 +10,8 @@
 /* Appends the next parameter's placeholder. */
 typedef void nxi_placeholder(void *context, nxi_buf *sql);
 
+typedef enum nxi_aggregate { NXI_AGGREGATE_SUM, NXI_AGGREGATE_AVG, NXI_AGGREGATE_MIN, NXI_AGGREGATE_MAX } nxi_aggregate;
+
 typedef struct nxi_dialect {
     const char *name;
     char quote;                      /* around identifiers, doubled inside */
@@ -19,10 +21,13 @@ typedef struct nxi_dialect {
     const char *null_safe_equal;     /* operator: "IS", "IS NOT DISTINCT FROM", "<=>" */
     const char *random;              /* ORDER BY this */
     const char *for_update;          /* clause, or NULL: nothing is appended */
+    bool for_update_of;              /* with joins: OF the main table; the optional side of a join cannot be locked */
+    const char *nowait, *skip_locked;/* what follows the clause */
     const char *limit_none;          /* text after LIMIT when there is an offset but no limit; NULL: OFFSET may stand alone */
     bool on_conflict;                /* ON CONFLICT (...) DO ...; false: ON DUPLICATE KEY UPDATE / INSERT IGNORE */
-    bool inline_foreign_keys;        /* constraints can only be made in CREATE TABLE */
     bool nulls_first;                /* ascending order puts NULLs first by itself; false: ORDER BY says it */
+    bool nulls_clause;               /* and says it by NULLS FIRST and NULLS LAST, in indexes too */
+    bool drops_together;             /* DROP TABLE takes a list, whose tables may refer to each other */
 
     /* Type of a column in CREATE TABLE, e.g. "VARCHAR(200)". */
     void (*column_type)(const nxi_column *column, nxi_buf *sql);
@@ -30,6 +35,18 @@ typedef struct nxi_dialect {
     void (*auto_key)(const nxi_column *column, nxi_buf *sql);
     /* Table-level CHECKs that stand in for a type ("CHECK (json_valid(x))"), or nothing. `quoted` is the quoted column name. */
     void (*column_check)(const nxi_column *column, const char *quoted, nxi_buf *sql);
+    /*
+     * A statement that adds a constraint to a table unless it is there; `definition` is "CONSTRAINT .. FOREIGN KEY ..".
+     * NULL: constraints can only be made in CREATE TABLE, where a foreign key may name a table that comes later.
+     */
+    void (*add_constraint)(const char *table, const char *name, const char *definition, nxi_buf *sql);
+    /* Run before CREATE statements, in their transaction: others wait for its end. NULL: not needed. */
+    const char *schema_lock;
+    /*
+     * A raw query (`?` is the name of a table) for its columns in their order: name, declared type, 1 if it can be NULL, number
+     * in the primary key from 1 or 0, 1 if the database numbers it. No rows: there is no such table.
+     */
+    const char *table_columns;
     /* What follows the closing parenthesis of CREATE TABLE, e.g. " ENGINE=InnoDB"; may be NULL. */
     const char *table_suffix;
     /* What follows a column that is compared or sorted, so that it goes by value: " COLLATE x", or "". */
@@ -37,15 +54,23 @@ typedef struct nxi_dialect {
     /*
      * `lhs IN (...)` for any number of values: in_list tells the number of parameters for `count` values (padded, so
      * that few shapes arise, or 1 for an array), in_render writes the text with that many placeholders by calling
-     * `placeholder`, and
-     * in_values makes the parameters in the arena (NULL: out of memory or not possible for the type).
+     * `placeholder`, and in_values makes the parameters in the arena (NULL: out of memory or not possible for the type).
      */
     size_t (*in_list)(nx_type type, size_t count);
-    void (*in_render)(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql, nxi_placeholder *placeholder,
-                      void *context);
+    void (*in_render)(const nxi_column *column, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
+                      nxi_placeholder *placeholder, void *context);
     const nx_value *(*in_values)(nx_type type, const nx_value *values, size_t count, size_t parameters, nxi_arena *arena);
     /* "lhs LIKE ?" in the four forms; pattern is already escaped with backslash where needed. */
     void (*like)(const char *lhs, bool ignore_case, nxi_buf *sql, nxi_placeholder *placeholder, void *context);
+    /*
+     * "SUM(operand)", with a result of one type on all providers: integers sum up to an integer, their average is a double.
+     * NULL: that is how it is.
+     */
+    void (*aggregate)(nxi_aggregate function, nx_type type, const char *operand, nxi_buf *sql);
+    /* The beginning of "GROUP_CONCAT(x, ?)". */
+    const char *concat;
+    /* What follows an operand that is to be text there, "::text"; NULL: nothing. */
+    const char *as_text;
 } nxi_dialect;
 
 /* "name" with quotes, doubled inside. */

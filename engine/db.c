@@ -340,9 +340,10 @@ static void finish_plainly(nxi_call *call)
         nxi_op_finish(call->op);
 }
 
-/* Run texts without parameters as one transaction. */
-static void run_script(nx_db *db, nxi_op *op, const char *const *list, size_t count)
+/* Run texts without parameters as one transaction; `first`, unless NULL, before them. */
+static void run_script(nx_db *db, nxi_op *op, const char *first, const char *const *list, size_t list_count)
 {
+    size_t ahead = first != NULL, count = ahead + list_count;
     nxi_call *call = nxi_call_new(op, db, count, finish_plainly);
     nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count == 0 ? 1 : count);
 
@@ -351,7 +352,8 @@ static void run_script(nx_db *db, nxi_op *op, const char *const *list, size_t co
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        statements[i] = (nxi_statement){ .writes = true, .sql = list[i], .sql_size = strlen(list[i]) };
+        const char *sql = i < ahead ? first : list[i - ahead];
+        statements[i] = (nxi_statement){ .writes = true, .sql = sql, .sql_size = strlen(sql) };
         call->request.steps[i] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = &statements[i] };
     }
     call->request.writes = true;
@@ -372,7 +374,7 @@ void nxi_db_create(nx_db *db, nxi_op *op)
     if (count == 0)
         nxi_op_finish(op);
     else
-        run_script(db, op, db->create_list, count);
+        run_script(db, op, db->driver->dialect->schema_lock, db->create_list, count);
 }
 
 void nxi_db_map(nx_db *db, nxi_op *op, bool create)
@@ -409,7 +411,7 @@ const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity)
 typedef struct drop {
     const char *const *tables;
     const char **texts;
-    size_t count;
+    size_t count, text_count;
     size_t probed; /* tables before this one were looked at */
 } drop;
 
@@ -436,7 +438,7 @@ static void drop_probed(nxi_call *call)
     if (next < plan->count)
         probe_from(call->db, call->op, plan, next);
     else
-        run_script(call->db, call->op, plan->texts, plan->count);
+        run_script(call->db, call->op, NULL, plan->texts, plan->text_count);
 }
 
 static bool probe_steps(nx_db *db, nxi_op *op, const drop *plan, nxi_step *steps)
@@ -496,12 +498,16 @@ void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count,
             nxi_op_failf(op, NX_EINVAL, "\"%.100s\" is no table name", tables[i] == NULL ? "" : tables[i]);
             return;
         }
-        plan->texts[i] = nxi_schema_drop(db->driver->dialect, tables[i], (flags & NX_DROP_IF_EXISTS) != 0, &op->arena);
+    }
+    plan->text_count = nxi_schema_drops(db->driver->dialect, count);
+    for (size_t i = 0; i < plan->text_count; i++) {
+        plan->texts[i] = nxi_schema_drop(db->driver->dialect, &tables[i], count / plan->text_count,
+                                         (flags & NX_DROP_IF_EXISTS) != 0, &op->arena);
         if (plan->texts[i] == NULL)
             goto no_memory;
     }
     if ((flags & NX_DROP_WITH_ALL_DATA) != 0) {
-        run_script(db, op, plan->texts, count);
+        run_script(db, op, NULL, plan->texts, plan->text_count);
         return;
     }
     probe_from(db, op, plan, 0);

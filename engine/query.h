@@ -45,7 +45,7 @@ void nxi_queries_fini(nx_loop *loop);
 typedef struct nxi_ask {
     nxi_verb verb;
     nx_column column;                /* aggregates */
-    const nx_assignment *assignments;/* UPDATE */
+    const nx_assignment *assignments;/* UPDATE; CONCAT: one, with the separator */
     size_t assignment_count;
     uint32_t row_limit;              /* FETCH: 0 all, 1 first, 2 at most one */
     bool required;                   /* none is NX_ENOTFOUND */

@@ -2,7 +2,8 @@
  * schema - CREATE and DROP statements.
  *
  * Tables are created in flush order, so that references find their targets; a reference that closes a cycle names a table that
- * comes later, which SQLite allows. All entities of an inheritance tree are one table with the columns of all; those that
+ * comes later, which SQLite allows; elsewhere its constraint is added when all tables are there.
+ * All entities of an inheritance tree are one table with the columns of all; those that
  * are not the root's are nullable, because rows of the other entities have none.
  */
 #include "engine/table_build.h"
@@ -17,6 +18,9 @@ typedef struct writer {
     const char **list, **names;
     size_t list_size, list_capacity;
     size_t names_size, names_capacity; /* of indexes and constraints, to find two alike */
+    const nxi_table *root;             /* the table being written: those of a smaller order are there */
+    const char **later;                /* constraints to be added when all tables are there */
+    size_t later_size, later_capacity;
 } writer;
 
 /* ------------------------------------------------------------------------------- lists */
@@ -44,12 +48,20 @@ static bool append(nxi_arena *arena, const char ***list, size_t *size, size_t *c
     return true;
 }
 
+/* What a buffer holds, in the arena; the buffer is empty then. NULL: out of memory. */
+static const char *take_text(const writer *w, nxi_buf *buf)
+{
+    const char *text = buf->failed ? NULL : nxi_arena_text(w->arena, buf->data, buf->size);
+
+    nxi_buf_clear(buf);
+    return text;
+}
+
 /* Takes the statement out of the buffer. */
 static nx_status finish_statement(writer *w)
 {
-    const char *text = w->sql.failed ? NULL : nxi_arena_text(w->arena, w->sql.data, w->sql.size);
+    const char *text = take_text(w, &w->sql);
 
-    nxi_buf_clear(&w->sql);
     if (text == NULL || !append(w->arena, &w->list, &w->list_size, &w->list_capacity, text))
         return out_of_memory(w);
     return NX_OK;
@@ -105,6 +117,20 @@ static column_list list_of_field(const writer *w, const nxi_table *table, uint16
     if (list.items != NULL)
         put_field(table, field_index, &list);
     return list;
+}
+
+/* An index in the order in which queries put their NULLs: read backwards, it is that of a descending one. */
+static void put_index_columns(const writer *w, const column_list *list, nxi_buf *sql)
+{
+    bool is_told = w->dialect->nulls_clause && !w->dialect->nulls_first;
+
+    nxi_buf_puts(sql, " (");
+    for (size_t i = 0; i < list->count; i++) {
+        nxi_buf_puts(sql, i == 0 ? "" : ", ");
+        nxi_quote(w->dialect, list->items[i]->name, sql);
+        nxi_buf_puts(sql, is_told && list->items[i]->nullable ? " NULLS FIRST" : "");
+    }
+    nxi_buf_putc(sql, ')');
 }
 
 static void put_columns(const writer *w, const column_list *list, nxi_buf *sql)
@@ -216,6 +242,44 @@ static const char *on_delete_action(const nx_field *field)
     return field->optional ? "SET NULL" : "CASCADE";
 }
 
+static void put_foreign_key(const writer *w, const nxi_column *column, const char *name, const column_list *list,
+                            const column_list *target, nxi_buf *sql)
+{
+    nxi_buf_puts(sql, "CONSTRAINT ");
+    nxi_quote(w->dialect, name, sql);
+    nxi_buf_puts(sql, " FOREIGN KEY");
+    put_columns(w, list, sql);
+    nxi_buf_puts(sql, " REFERENCES ");
+    nxi_quote(w->dialect, column->target->name, sql);
+    put_columns(w, target, sql);
+    nxi_buf_printf(sql, " ON DELETE %s", on_delete_action(column->field));
+}
+
+/* The table that is referred to is made after this one, and the dialect wants it to be there. */
+static bool is_later(const writer *w, const nxi_table *target)
+{
+    return w->dialect->add_constraint != NULL && target->root != w->root && target->root->order > w->root->order;
+}
+
+static nx_status add_later(writer *w, const nxi_column *column, const char *name, const column_list *list,
+                           const column_list *target)
+{
+    nxi_buf sql;
+    const char *definition, *text = NULL;
+
+    nxi_buf_init(&sql, w->arena->memory);
+    put_foreign_key(w, column, name, list, target, &sql);
+    definition = take_text(w, &sql);
+    if (definition != NULL) {
+        w->dialect->add_constraint(w->root->name, name, definition, &sql);
+        text = take_text(w, &sql);
+    }
+    nxi_buf_fini(&sql);
+    if (text == NULL || !append(w->arena, &w->later, &w->later_size, &w->later_capacity, text))
+        return out_of_memory(w);
+    return NX_OK;
+}
+
 static nx_status write_foreign_key(writer *w, const nxi_table *table, const nxi_column *column, bool *is_first)
 {
     column_list list = list_of_field(w, table, column->field_index), target = {0};
@@ -233,15 +297,10 @@ static nx_status write_foreign_key(writer *w, const nxi_table *table, const nxi_
         status = nxi_mapping_fail(w->error, table->entity, column->field, "%s cannot hold the name fk_name", w->dialect->name);
     if (status != NX_OK)
         return status;
+    if (is_later(w, column->target))
+        return add_later(w, column, name, &list, &target);
     start_clause(w, is_first);
-    nxi_buf_puts(&w->sql, "CONSTRAINT ");
-    nxi_quote(w->dialect, name, &w->sql);
-    nxi_buf_puts(&w->sql, " FOREIGN KEY");
-    put_columns(w, &list, &w->sql);
-    nxi_buf_puts(&w->sql, " REFERENCES ");
-    nxi_quote(w->dialect, column->target->name, &w->sql);
-    put_columns(w, &target, &w->sql);
-    nxi_buf_printf(&w->sql, " ON DELETE %s", on_delete_action(column->field));
+    put_foreign_key(w, column, name, &list, &target, &w->sql);
     return NX_OK;
 }
 
@@ -356,6 +415,7 @@ static nx_status write_table(writer *w, const nxi_table *root)
     bool is_first = true;
     nx_status status = NX_OK;
 
+    w->root = root;
     nxi_buf_puts(&w->sql, "CREATE TABLE IF NOT EXISTS ");
     nxi_quote(w->dialect, root->name, &w->sql);
     nxi_buf_puts(&w->sql, " (");
@@ -399,7 +459,7 @@ static nx_status write_index(writer *w, const nxi_table *table, const column_lis
     nxi_quote(w->dialect, name, &w->sql);
     nxi_buf_puts(&w->sql, " ON ");
     nxi_quote(w->dialect, table->name, &w->sql);
-    put_columns(w, list, &w->sql);
+    put_index_columns(w, list, &w->sql);
     return finish_statement(w);
 }
 
@@ -466,6 +526,10 @@ nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *
         if (tables->by_order[i]->root == tables->by_order[i])
             status = write_table(&w, tables->by_order[i]);
     }
+    for (size_t i = 0; i < w.later_size && status == NX_OK; i++) {
+        if (!append(arena, &w.list, &w.list_size, &w.list_capacity, w.later[i]))
+            status = out_of_memory(&w);
+    }
     for (size_t i = 0; i < tables->count && status == NX_OK; i++)
         status = write_indexes(&w, tables->by_order[i]);
     if (status == NX_OK && !append(arena, &w.list, &w.list_size, &w.list_capacity, NULL))
@@ -477,14 +541,24 @@ nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *
     return status;
 }
 
-const char *nxi_schema_drop(const struct nxi_dialect *dialect, const char *table, bool if_exists, nxi_arena *arena)
+size_t nxi_schema_drops(const struct nxi_dialect *dialect, size_t count)
+{
+    return dialect->drops_together && count != 0 ? 1 : count;
+}
+
+const char *nxi_schema_drop(const struct nxi_dialect *dialect, const char *const *tables, size_t count, bool if_exists,
+                            nxi_arena *arena)
 {
     const char *text = NULL;
     nxi_buf sql;
 
+    NX_ASSERT(count == 1 || dialect->drops_together);
     nxi_buf_init(&sql, arena->memory);
     nxi_buf_puts(&sql, if_exists ? "DROP TABLE IF EXISTS " : "DROP TABLE ");
-    nxi_quote(dialect, table, &sql);
+    for (size_t i = 0; i < count; i++) {
+        nxi_buf_puts(&sql, i == 0 ? "" : ", ");
+        nxi_quote(dialect, tables[i], &sql);
+    }
     if (!sql.failed)
         text = nxi_arena_text(arena, sql.data, sql.size);
     nxi_buf_fini(&sql);

@@ -291,12 +291,13 @@ static void need_joins(need *n, const nxi_select *select)
 static void need_all(need *n, const nxi_sql_ask *ask)
 {
     const nxi_select *select = ask->select;
-    bool is_fetch = ask->verb == NXI_VERB_FETCH;
+    bool is_fetch = ask->verb == NXI_VERB_FETCH, is_concat = ask->verb == NXI_VERB_CONCAT;
     nxi_shape_u8(&n->shape, (unsigned)ask->verb);
     nxi_shape_u32(&n->shape, select->table->index);
     if (is_fetch) {
         nxi_shape_u8(&n->shape, (unsigned)select->distinct | (unsigned)select->random << 1 | (unsigned)select->for_update << 2 |
-                                    (unsigned)select->has_limit << 3 | (unsigned)select->has_offset << 4);
+                                    (unsigned)select->has_limit << 3 | (unsigned)select->has_offset << 4 |
+                                    (unsigned)select->nowait << 5 | (unsigned)select->skip_locked << 6);
         nxi_shape_u32(&n->shape, select->lazy_wanted & select->table->lazy_mask);
         n->params += (size_t)select->has_limit + (size_t)select->has_offset;
     }
@@ -308,11 +309,15 @@ static void need_all(need *n, const nxi_sql_ask *ask)
             nxi_shape_u16(&n->shape, ask->sets[i].column->index);
         n->params += ask->set_count;
     }
+    if (is_concat) {
+        nxi_shape_u8(&n->shape, select->random);
+        n->params += ask->set_count;
+    }
     if (select->where != NULL)
         need_condition(n, select->where);
     else
         nxi_shape_u8(&n->shape, 0xff);
-    if (is_fetch || select->after_count != 0) {
+    if (is_fetch || is_concat || select->after_count != 0) {
         need_terms(n, select);
         need_after(n, select);
     } else {
@@ -431,6 +436,42 @@ static nx_status check_assigned(const nxi_column *column, const nx_value *value,
     return NX_OK;
 }
 
+/* Types whose texts are the same on every provider. */
+static nx_status check_concat(const nxi_column *column, nx_error *error)
+{
+    bool is_plain = nxi_type_is_integer(column->type) || column->type == NX_TYPE_text || column->type == NX_TYPE_longtext ||
+                    column->type == NX_TYPE_decimal || column->type == NX_TYPE_enumeration || column->type == NX_TYPE_uuid ||
+                    column->type == NX_TYPE_ulid;
+    bool is_single = column->form != NXI_FORM_REFERENCE || column->target->key_count == 1;
+    if (is_plain && is_single)
+        return NX_OK;
+    return nxi_fail(error, NX_ETYPE, "%s.%s: %s cannot be put together as a text", column->table->entity->name,
+                    column->field->name, is_single ? nx_type_name(column->type) : "a composite key");
+}
+
+static nx_status bind_concat(const nxi_resolver *resolver, const nx_assignment *assignments, size_t count, nxi_sql_ask *ask)
+{
+    nxi_set *set = NXI_ARENA_NEW(resolver->arena, nxi_set);
+    if (set == NULL)
+        return no_memory(resolver->error);
+    if (count != 1 || assignments[0].value.type != NX_TYPE_text || assignments[0].value.text.data == NULL)
+        return nxi_fail(resolver->error, NX_EINVAL, "a separator is a text");
+    nx_text separator = assignments[0].value.text;
+    nx_status status = nxi_resolve_column(resolver, ask->select->table, assignments[0].column, &ask->column);
+    if (status == NX_OK)
+        status = check_concat(ask->column, resolver->error);
+    if (status == NX_OK && !nxi_text_is_valid(separator.data, separator.size, NULL))
+        status = nxi_fail(resolver->error, NX_EENCODING, "the separator is not UTF-8");
+    if (status != NX_OK)
+        return status;
+    set->column = ask->column;
+    if (!nxi_value_copy(resolver->arena, &assignments[0].value, &set->value))
+        return no_memory(resolver->error);
+    ask->sets = set;
+    ask->set_count = 1;
+    return NX_OK;
+}
+
 static nx_status check_settable(const nxi_column *column, const nxi_set *sets, size_t count, nx_error *error)
 {
     const char *entity = column->table->entity->name, *field = column->field->name;
@@ -499,6 +540,8 @@ static nx_status bind_verb(const nxi_resolver *resolver, nx_column column, const
         nx_status status = nxi_resolve_column(resolver, select->table, column, &ask->column);
         return status != NX_OK ? status : check_aggregate(ask->verb, ask->column, resolver->error);
     }
+    if (ask->verb == NXI_VERB_CONCAT)
+        return bind_concat(resolver, assignments, count, ask);
     if (ask->verb != NXI_VERB_DELETE && ask->verb != NXI_VERB_UPDATE)
         return NX_OK;
     if (select->has_limit || select->has_offset || select->random || select->term_count != 0)

@@ -49,6 +49,7 @@ typedef struct nxi_select {
     const nx_value *after;       /* keyset: one per term, key columns included; NULL: none */
     size_t after_count;
     bool random, distinct, for_update, has_limit, has_offset;
+    bool nowait, skip_locked;    /* with for_update, at most one of them */
     uint64_t limit, offset;      /* bound as values: not part of the shape */
     uint32_t lazy_wanted;        /* bits of lazy columns to load */
 } nxi_select;
@@ -69,9 +70,12 @@ NX_MUST_CHECK nx_status nxi_select_after_row(nxi_select *select, nxi_arena *aren
 /* The primary key that the condition fixes by equality, and nothing else; false: none. For identity-map look-ups. */
 bool nxi_select_key(const nxi_select *select, nx_value *ret_values);
 
-/* COUNT, EXISTS and the aggregates look at all rows that match: order, limit and offset mean nothing to them; a position does. */
+/*
+ * COUNT, EXISTS and the aggregates look at all rows that match: order, limit and offset mean nothing to them, but that
+ * CONCAT goes by the order; a position does.
+ */
 typedef enum nxi_verb {
-    NXI_VERB_FETCH, NXI_VERB_COUNT, NXI_VERB_EXISTS, NXI_VERB_SUM, NXI_VERB_AVG, NXI_VERB_MIN, NXI_VERB_MAX,
+    NXI_VERB_FETCH, NXI_VERB_COUNT, NXI_VERB_EXISTS, NXI_VERB_SUM, NXI_VERB_AVG, NXI_VERB_MIN, NXI_VERB_MAX, NXI_VERB_CONCAT,
     NXI_VERB_DELETE, NXI_VERB_UPDATE
 } nxi_verb;
 
@@ -83,7 +87,8 @@ typedef struct nxi_bound {
 
 /*
  * The statement of that verb and the values of its parameters, in `arena`. SUM..MAX need `column`; UPDATE needs
- * assignments (checked and converted here). NX_ELIMIT: more parameters than the provider takes.
+ * assignments (checked and converted here); CONCAT one: the column and the separator, a text. NX_ELIMIT: more parameters than
+ * the provider takes.
  */
 NX_MUST_CHECK nx_status nxi_select_bind(const nxi_select *select, nxi_verb verb, nx_column column,
                                         const nx_assignment *assignments, size_t assignment_count, const nxi_dialect *dialect,

@@ -106,14 +106,19 @@ static void put_operand(nxi_sql *w, uint16_t join, const nxi_column *column)
     put_operand_into(w, join, column, &w->text);
 }
 
-static const char *left_side(nxi_sql *w, const nxi_condition *c)
+static const char *operand_text(nxi_sql *w, uint16_t join, const nxi_column *column)
 {
     nxi_buf_clear(&w->left);
-    put_operand_into(w, c->join, c->column, &w->left);
+    put_operand_into(w, join, column, &w->left);
     const char *text = nxi_buf_str(&w->left);
     if (text == NULL)
         w->text.failed = true;
     return text == NULL ? "" : text;
+}
+
+static const char *left_side(nxi_sql *w, const nxi_condition *c)
+{
+    return operand_text(w, c->join, c->column);
 }
 
 /* -------------------------------------------------------------------------------- conditions */
@@ -121,8 +126,8 @@ static const char *left_side(nxi_sql *w, const nxi_condition *c)
 static const char *operator_of(nx_verb verb)
 {
     static const char *const operators[] = {
-        [NX_VERB_EQ] = " = ", [NX_VERB_NE] = " <> ", [NX_VERB_LT] = " < ",
-        [NX_VERB_LE] = " <= ", [NX_VERB_GT] = " > ", [NX_VERB_GE] = " >= ",
+        [NX_VERB_EQ] = " = ",  [NX_VERB_NE] = " <> ", [NX_VERB_LT] = " < ",
+        [NX_VERB_LE] = " <= ", [NX_VERB_GT] = " > ",  [NX_VERB_GE] = " >= ",
     };
     NX_ASSERT((unsigned)verb < NXI_COUNT(operators));
     return operators[verb];
@@ -175,12 +180,12 @@ static void put_leaf(nxi_sql *w, const nxi_condition *c)
 
 static void put_in(nxi_sql *w, const nxi_condition *c)
 {
-    nx_type type = c->column->type;
+    const nxi_column *column = c->column;
     bool is_negated = c->verb == NX_VERB_NOT_IN;
     if (c->value_count == 0)
         nxi_sql_put(w, is_negated ? "1 = 1" : "1 = 0");
     else
-        w->dialect->in_render(type, left_side(w, c), is_negated, w->dialect->in_list(type, c->value_count), &w->text,
+        w->dialect->in_render(column, left_side(w, c), is_negated, w->dialect->in_list(column->type, c->value_count), &w->text,
                               put_placeholder_into, w);
 }
 
@@ -203,13 +208,9 @@ static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside)
         nxi_sql_put(w, ")");
         break;
     case NX_VERB_IN:
-    case NX_VERB_NOT_IN:
-        put_in(w, c);
-        break;
+    case NX_VERB_NOT_IN: put_in(w, c); break;
     case NX_VERB_LIKE:
-    case NX_VERB_ILIKE:
-        w->dialect->like(left_side(w, c), c->verb == NX_VERB_ILIKE, &w->text, put_placeholder_into, w);
-        break;
+    case NX_VERB_ILIKE: w->dialect->like(left_side(w, c), c->verb == NX_VERB_ILIKE, &w->text, put_placeholder_into, w); break;
     case NX_VERB_EQ:
     case NX_VERB_NE:
     case NX_VERB_LT:
@@ -218,13 +219,10 @@ static void put_condition(nxi_sql *w, const nxi_condition *c, bool is_inside)
     case NX_VERB_GE:
     case NX_VERB_IS_NULL:
     case NX_VERB_IS_NOT_NULL:
-    case NX_VERB_BETWEEN:
-        put_leaf(w, c);
-        break;
+    case NX_VERB_BETWEEN: put_leaf(w, c); break;
     case NX_VERB_STARTS_WITH: /* made LIKE when they were added */
     case NX_VERB_CONTAINS:
-    default:
-        NX_ASSERT(false);
+    default: NX_ASSERT(false);
     }
 }
 
@@ -346,7 +344,8 @@ static bool distinct_is_possible(const nxi_sql *w)
     bool is_possible = !select->random && !select->for_update;
     for (size_t i = 0; i < select->term_count; i++) {
         const nxi_term *term = &select->terms[i];
-        bool is_plain = term->join == 0 && (w->dialect->nulls_first || !term->column->nullable);
+        bool is_bare = w->dialect->nulls_first || w->dialect->nulls_clause || !term->column->nullable;
+        bool is_plain = term->join == 0 && is_bare;
         is_possible = is_possible && is_plain && is_selected(select, term->column);
     }
     return is_possible;
@@ -363,13 +362,16 @@ static void put_order(nxi_sql *w)
     for (size_t i = 0; i < select->term_count; i++) {
         const nxi_term *term = &select->terms[i];
         nxi_sql_put(w, i == 0 ? " ORDER BY " : ", ");
-        if (!w->dialect->nulls_first && nxi_term_is_nullable(select, term)) {
+        bool is_told = !w->dialect->nulls_first && nxi_term_is_nullable(select, term);
+        if (is_told && !w->dialect->nulls_clause) {
             put_operand(w, term->join, term->column);
             nxi_sql_put(w, term->descending ? " IS NULL, " : " IS NOT NULL, ");
         }
         put_operand(w, term->join, term->column);
         if (term->descending)
             nxi_sql_put(w, " DESC");
+        if (is_told && w->dialect->nulls_clause)
+            nxi_sql_put(w, term->descending ? " NULLS LAST" : " NULLS FIRST");
     }
 }
 
@@ -387,6 +389,23 @@ static void put_limit(nxi_sql *w)
         nxi_sql_put(w, " OFFSET ");
         nxi_sql_placeholder(w);
     }
+}
+
+static void put_lock(nxi_sql *w)
+{
+    const nxi_dialect *dialect = w->dialect;
+    if (!w->select->for_update || dialect->for_update == NULL)
+        return;
+    nxi_sql_put(w, " ");
+    nxi_sql_put(w, dialect->for_update);
+    if (w->is_qualified && dialect->for_update_of) {
+        nxi_sql_put(w, " OF ");
+        put_alias(w, 0, &w->text);
+    }
+    if (w->select->nowait && dialect->nowait != NULL)
+        nxi_sql_put(w, dialect->nowait);
+    if (w->select->skip_locked && dialect->skip_locked != NULL)
+        nxi_sql_put(w, dialect->skip_locked);
 }
 
 static void put_fetch(nxi_sql *w, const nxi_sql_ask *ask, const nxi_column **results, nxi_statement *prototype)
@@ -409,27 +428,49 @@ static void put_fetch(nxi_sql *w, const nxi_sql_ask *ask, const nxi_column **res
     put_where(w, false);
     put_order(w);
     put_limit(w);
-    if (select->for_update && w->dialect->for_update != NULL) {
-        nxi_sql_put(w, " ");
-        nxi_sql_put(w, w->dialect->for_update);
+    put_lock(w);
+}
+
+static void put_function(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    static const char *const names[] = { "SUM(", "AVG(", "MIN(", "MAX(" };
+    nxi_aggregate function = (nxi_aggregate)(ask->verb - NXI_VERB_SUM);
+    nxi_sql_put(w, "SELECT ");
+    if (w->dialect->aggregate != NULL) {
+        w->dialect->aggregate(function, ask->column->type, operand_text(w, 0, ask->column), &w->text);
+        return;
     }
+    nxi_sql_put(w, names[function]);
+    put_operand(w, 0, ask->column);
+    nxi_sql_put(w, ")");
+}
+
+/* Over an ordered list of values: an aggregate takes them as they come, on every provider. */
+static void put_concat(nxi_sql *w, const nxi_sql_ask *ask)
+{
+    nxi_sql_put(w, "SELECT ");
+    nxi_sql_put(w, w->dialect->concat);
+    nxi_sql_name(w, "v");
+    nxi_sql_put(w, ", ");
+    nxi_sql_placeholder(w);
+    nxi_sql_put(w, ") FROM (SELECT ");
+    put_column(w, 0, ask->column);
+    nxi_sql_put(w, w->dialect->as_text == NULL ? "" : w->dialect->as_text);
+    nxi_sql_put(w, " AS ");
+    nxi_sql_name(w, "v");
+    put_from(w, ask);
+    put_where(w, false);
+    put_order(w);
+    nxi_sql_put(w, ") AS ");
+    nxi_sql_name(w, "q");
 }
 
 static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask)
 {
-    static const char *const functions[] = {
-        [NXI_VERB_SUM] = "SELECT SUM(",
-        [NXI_VERB_AVG] = "SELECT AVG(",
-        [NXI_VERB_MIN] = "SELECT MIN(",
-        [NXI_VERB_MAX] = "SELECT MAX(",
-    };
-    if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS) {
+    if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS)
         nxi_sql_put(w, ask->verb == NXI_VERB_COUNT ? "SELECT COUNT(*)" : "SELECT 1");
-    } else {
-        nxi_sql_put(w, functions[ask->verb]);
-        put_operand(w, 0, ask->column);
-        nxi_sql_put(w, ")");
-    }
+    else
+        put_function(w, ask);
     put_from(w, ask);
     put_where(w, false);
     if (ask->verb == NXI_VERB_EXISTS)
@@ -502,6 +543,8 @@ nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_sta
         put_fetch(&w, ask, results, &prototype);
     else if (writes)
         put_write(&w, ask);
+    else if (ask->verb == NXI_VERB_CONCAT)
+        put_concat(&w, ask);
     else
         put_aggregate(&w, ask);
     nx_status status = nxi_sql_intern(&w, shape, statements, &prototype, ret_statement);

@@ -60,8 +60,8 @@ typedef struct nxi_set {
 typedef struct nxi_sql_ask {
     const nxi_select *select;
     nxi_verb verb;
-    const nxi_column *column; /* SUM .. MAX */
-    const nxi_set *sets;      /* UPDATE */
+    const nxi_column *column; /* SUM .. CONCAT */
+    const nxi_set *sets;      /* UPDATE; CONCAT: one, whose value is the separator */
     size_t set_count;
     const nxi_dialect *dialect;
     uint32_t joins;           /* bit per join that is needed, those that lead to it included */

@@ -134,6 +134,12 @@ NX_API nx_query *nx_after(nx_query *q, const nx_value *values, size_t count);
 NX_API nx_query *nx_after_row(nx_query *q, const void *row);
 /* Lock the rows until the session ends (a no-op lock on SQLite: it takes the write lock). Sessions only. */
 NX_API nx_query *nx_for_update(nx_query *q);
+/* The same; rows that somebody else has locked are not waited for. Both flags: NX_EINVAL. No effect on SQLite. */
+enum {
+    NX_LOCK_NOWAIT = 1,     /* they are an error: NX_ELOCKED */
+    NX_LOCK_SKIP_LOCKED = 2 /* they are left out */
+};
+NX_API nx_query *nx_for_update_with(nx_query *q, unsigned flags);
 /* Load this lazy field too. */
 NX_API nx_query *nx_with_lazy(nx_query *q, nx_column column);
 /* Rows outside a session keep no copy for change tracking: nx_save on them writes all columns. */
@@ -162,6 +168,11 @@ NX_API nx_op nx_sum(nx_query *q, nx_column column, void *tag);
 NX_API nx_op nx_avg(nx_query *q, nx_column column, void *tag);
 NX_API nx_op nx_min(nx_query *q, nx_column column, void *tag);
 NX_API nx_op nx_max(nx_query *q, nx_column column, void *tag);
+/*
+ * The values as one text, in the query's order, NULLs left out; limit and offset are ignored. Of texts, integers, decimals,
+ * enumerations (labels), uuid and ulid; others are NX_ETYPE. separator NULL: ",". The completion's value, NULL over no values.
+ */
+NX_API nx_op nx_group_concat(nx_query *q, nx_column column, const char *separator, void *tag);
 
 /* Set-based writes; count: affected rows. No checks or hooks run for each row; an order, limit or offset is NX_EINVAL. */
 typedef struct nx_assignment { nx_column column; nx_value value; } nx_assignment;

@@ -13,6 +13,8 @@
  */
 #include "drivers/postgres/dialect.h"
 
+#include <stdio.h>
+
 #include "drivers/postgres/sqltype.h"
 
 static void column_type(const nxi_column *column, nxi_buf *sql)
@@ -76,15 +78,34 @@ static size_t in_list(nx_type type, size_t count)
     return has_array(type) ? count != 0 : count;
 }
 
-static void in_render(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql, nxi_placeholder *placeholder,
-                      void *context)
+/* The array of a type of the user's own comes as one of texts. */
+static void put_array(const nxi_column *column, nxi_buf *sql, nxi_placeholder *placeholder, void *context)
 {
+    nxi_buf number;
+
+    nxi_buf_init(&number, sql->memory);
+    placeholder(context, &number);
+    const char *text = nxi_buf_str(&number);
+    if (text == NULL)
+        sql->failed = true;
+    else
+        nxi_pg_put_cast(column, text, true, sql);
+    nxi_buf_fini(&number);
+}
+
+static void in_render(const nxi_column *column, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
+                      nxi_placeholder *placeholder, void *context)
+{
+    bool is_array = has_array(column->type);
+
     nxi_buf_puts(sql, lhs);
-    if (has_array(type))
+    if (is_array)
         nxi_buf_puts(sql, negated ? " <> ALL (" : " = ANY (");
     else
         nxi_buf_puts(sql, negated ? " NOT IN (" : " IN (");
-    for (size_t i = 0; i < parameters; i++) {
+    if (is_array)
+        put_array(column, sql, placeholder, context);
+    for (size_t i = 0; !is_array && i < parameters; i++) {
         nxi_buf_puts(sql, i == 0 ? "" : ", ");
         placeholder(context, sql);
     }
@@ -116,6 +137,81 @@ static void like(const char *lhs, bool ignore_case, nxi_buf *sql, nxi_placeholde
     nxi_buf_puts(sql, " ESCAPE '\\'");
 }
 
+/*
+ * The sum of a bigint is a numeric, and the average of any integer; min and max of boolean and of uuid are not there (9.21). As
+ * texts, uuids have the order of their bytes.
+ */
+static void aggregate(nxi_aggregate function, nx_type type, const char *operand, nxi_buf *sql)
+{
+    static const char *const names[] = { "SUM", "AVG", "MIN", "MAX" };
+    bool is_integer = type == NX_TYPE_i16 || type == NX_TYPE_i32 || type == NX_TYPE_i64 || type == NX_TYPE_u32;
+    bool is_extreme = function == NXI_AGGREGATE_MIN || function == NXI_AGGREGATE_MAX;
+    const char *inside = "", *outside = "";
+
+    if (is_extreme && type == NX_TYPE_boolean)
+        inside = "::integer";
+    else if (is_extreme && type == NX_TYPE_uuid)
+        inside = "::text COLLATE \"C\"";
+    else if (function == NXI_AGGREGATE_SUM && is_integer)
+        outside = "::bigint";
+    else if (function == NXI_AGGREGATE_AVG && is_integer)
+        outside = "::double precision";
+    nxi_buf_printf(sql, "%s(%s%s)%s", names[function], operand, inside, outside);
+}
+
+/* ------------------------------------------------------------------------------------ schema */
+
+/* Dollar quotes (4.1.2.4) whose tag stands nowhere in the text. */
+static void put_block(const char *text, nxi_buf *sql)
+{
+    char tag[32] = "$nextorm$";
+
+    for (unsigned n = 1; strstr(text, tag) != NULL; n++)
+        (void)snprintf(tag, sizeof(tag), "$nextorm%u$", n);
+    nxi_buf_printf(sql, "DO %s%s%s", tag, text, tag);
+}
+
+/*
+ * There is no ADD CONSTRAINT IF NOT EXISTS. Looking first spares the lock on both tables; the exception is for those who look at
+ * the same time.
+ */
+static void add_constraint(const char *table, const char *name, const char *definition, nxi_buf *sql)
+{
+    nxi_buf quoted, block;
+
+    nxi_buf_init(&quoted, sql->memory);
+    nxi_buf_init(&block, sql->memory);
+    nxi_quote(&nxi_pg_dialect, table, &quoted);
+    const char *quoted_text = nxi_buf_str(&quoted);
+    if (quoted_text != NULL) {
+        nxi_buf_puts(&block, "\nBEGIN\n    IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = ");
+        nxi_pg_literal(quoted_text, &block);
+        nxi_buf_puts(&block, "::regclass AND conname = ");
+        nxi_pg_literal(name, &block);
+        nxi_buf_printf(&block, ") THEN\n        ALTER TABLE %s ADD %s;\n    END IF;\n", quoted_text, definition);
+        nxi_buf_puts(&block, "EXCEPTION WHEN duplicate_object THEN NULL;\nEND\n");
+    }
+    const char *text = nxi_buf_str(&block);
+    if (quoted_text == NULL || text == NULL)
+        sql->failed = true;
+    else
+        put_block(text, sql);
+    nxi_buf_fini(&quoted);
+    nxi_buf_fini(&block);
+}
+
+/*
+ * Of the catalogue, by the name as it stands in the search path. indkey counts from 0; a column is numbered by the database if it
+ * is an identity column or has a sequence's next value as its default.
+ */
+static const char table_columns[] =
+    "SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, (NOT a.attnotnull)::integer AS "
+    "nullable, coalesce(array_position(i.indkey::smallint[], a.attnum) + 1, 0) AS key_part, (a.attidentity <> '' OR "
+    "coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false))::integer AS numbered "
+    "FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary "
+    "LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    "WHERE a.attrelid = to_regclass(quote_ident(?)) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
 /* Texts go by the collation of the database or of the column, as its users expect; all else goes by value anyway. */
 static const char *collation(nx_type type)
 {
@@ -132,13 +228,25 @@ const nxi_dialect nxi_pg_dialect = {
     .null_safe_equal = "IS NOT DISTINCT FROM",
     .random = "RANDOM()",
     .for_update = "FOR UPDATE",
+    .for_update_of = true,
+    .nowait = " NOWAIT",
+    .skip_locked = " SKIP LOCKED",
     .on_conflict = true,
+    .nulls_clause = true,
+    .drops_together = true,
     .column_type = column_type,
     .auto_key = auto_key,
     .column_check = column_check,
+    .add_constraint = add_constraint,
+    /* "nextorm" as a number. CREATE .. IF NOT EXISTS fails when two processes run it at once: both look, and both create. */
+    .schema_lock = "DO 'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(31073815462113901); END'",
+    .table_columns = table_columns,
     .collation = collation,
     .in_list = in_list,
     .in_render = in_render,
     .in_values = in_values,
     .like = like,
+    .aggregate = aggregate,
+    .concat = "STRING_AGG(",
+    .as_text = "::text",
 };

@@ -1,8 +1,9 @@
 /*
  * sqltype - what a column is called in SQL, and as what its values travel.
  *
- * The option sql_type of a field replaces its type in CREATE TABLE by any text. Types that PostgreSQL itself has are recognised in it; all
- * others (enumerations, domains, types of extensions) get their values as text, and a cast where the server cannot infer the type.
+ * The option sql_type of a field replaces its type in CREATE TABLE by any text. Types that PostgreSQL itself has are recognised
+ * in it; all others (enumerations, domains, types of extensions) get their values as text, and a cast where the server cannot
+ * infer the type.
  */
 #ifndef NXI_PG_SQLTYPE_H
 #define NXI_PG_SQLTYPE_H

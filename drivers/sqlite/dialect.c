@@ -149,10 +149,10 @@ static size_t in_list(nx_type type, size_t count)
     return padded > NXI_SQ_PARAMETERS_MAX && count <= NXI_SQ_PARAMETERS_MAX ? count : padded;
 }
 
-static void in_render(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
-                      void (*placeholder)(void *context, nxi_buf *sql), void *context)
+static void in_render(const nxi_column *column, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
+                      nxi_placeholder *placeholder, void *context)
 {
-    bool array = parameters == 1 && fits_json(type);
+    bool array = parameters == 1 && fits_json(column->type);
 
     nxi_buf_puts(sql, lhs);
     nxi_buf_puts(sql, negated ? " NOT IN (" : " IN (");
@@ -276,7 +276,6 @@ const nxi_dialect nxi_sq_dialect = {
     .random = "RANDOM()",
     .limit_none = "-1",
     .on_conflict = true,
-    .inline_foreign_keys = true,
     .nulls_first = true,
     .column_type = column_type,
     .auto_key = auto_key,
@@ -285,4 +284,8 @@ const nxi_dialect nxi_sq_dialect = {
     .in_render = in_render,
     .in_values = in_values,
     .like = like,
+    .concat = "GROUP_CONCAT(",
+    .table_columns = "WITH c AS (SELECT * FROM pragma_table_info(?)) "
+                     "SELECT name, type, \"notnull\" = 0 AS nullable, pk AS key_part, "
+                     "pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM c) = 1 AS numbered FROM c ORDER BY cid",
 };

@@ -34,10 +34,10 @@ static size_t in_list(nx_type type, size_t count)
     return count;
 }
 
-static void in_render(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
+static void in_render(const nxi_column *column, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
                       void (*placeholder)(void *context, nxi_buf *sql), void *context)
 {
-    (void)type;
+    (void)column;
     nxi_buf_printf(sql, "%s %sIN (", lhs, negated ? "NOT " : "");
     for (size_t i = 0; i < parameters; i++)
         placeholder(context, sql);

@@ -69,10 +69,10 @@ static size_t plain_list(nx_type type, size_t count)
     return padded;
 }
 
-static void plain_render(nx_type type, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
+static void plain_render(const nxi_column *column, const char *lhs, bool negated, size_t parameters, nxi_buf *sql,
                          void (*placeholder)(void *context, nxi_buf *sql), void *context)
 {
-    (void)type;
+    (void)column;
     nxi_buf_printf(sql, "%s %sIN (", lhs, negated ? "NOT " : "");
     for (size_t i = 0; i < parameters; i++) {
         nxi_buf_puts(sql, i == 0 ? "" : ", ");
@@ -99,7 +99,8 @@ static void plain_like(const char *lhs, bool ignore_case, nxi_buf *sql, void (*p
 
 #define PLAIN                                                                                      \
     .identifier_bytes_max = 63, .parameters_max = 100, .in_list = plain_list, .in_render = plain_render,  \
-    .in_values = plain_values, .like = plain_like, .for_update = "FOR UPDATE"
+    .in_values = plain_values, .like = plain_like, .for_update = "FOR UPDATE",   \
+    .for_update_of = true, .nowait = " NOWAIT", .skip_locked = " SKIP LOCKED", .concat = "GROUP_CONCAT("
 static const nxi_dialect elephant = {
     .name = "elephant",
     .quote = '"',

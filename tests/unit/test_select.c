@@ -310,6 +310,42 @@ Test(select, limits_are_bound)
     teardown(&f);
 }
 
+Test(select, locks)
+{
+    fixture f;
+    setup(&f, &elephant);
+    f.select.for_update = true;
+    const nxi_statement *plain = bind_verb(&f, NXI_VERB_FETCH).statement;
+    cr_expect_str_eq(tail(&f), "\"post\" FOR UPDATE");
+    f.select.nowait = true;
+    cr_expect_str_eq(tail(&f), "\"post\" FOR UPDATE NOWAIT");
+    cr_expect_neq(bind_verb(&f, NXI_VERB_FETCH).statement, plain, "part of the shape");
+    f.select.nowait = false;
+    f.select.skip_locked = true;
+    cr_expect_str_eq(tail(&f), "\"post\" FOR UPDATE SKIP LOCKED");
+    f.select.skip_locked = false;
+    cr_expect_eq(bind_verb(&f, NXI_VERB_FETCH).statement, plain);
+    nx_order by_name = nx_asc(nx_via(Post_.author, Author_.name));
+    cr_assert_eq(nxi_select_order(&f.select, &f.arena, &by_name, 1, &f.error), NX_OK);
+    cr_expect_str_eq(tail(&f), "\"post\" AS \"t0\" LEFT JOIN \"author\" AS \"t1\" ON \"t1\".\"id\" = \"t0\".\"author_id\" "
+                               "ORDER BY \"t1\".\"name\" IS NOT NULL, \"t1\".\"name\" FOR UPDATE OF \"t0\"");
+    teardown(&f);
+}
+
+Test(select, nulls_by_a_clause)
+{
+    fixture f;
+    nxi_dialect dialect = elephant;
+    dialect.nulls_clause = true;
+    setup(&f, &dialect);
+    nx_order order[] = { nx_asc(Post_.score), nx_desc(Post_.author), nx_desc(Post_.id) };
+    cr_assert_eq(nxi_select_order(&f.select, &f.arena, order, 3, &f.error), NX_OK);
+    cr_expect_str_eq(tail(&f), "\"post\" ORDER BY \"score\" NULLS FIRST, \"author_id\" DESC NULLS LAST, \"id\" DESC");
+    f.select.distinct = true;
+    cr_expect_eq(strncmp(bind_verb(&f, NXI_VERB_FETCH).statement->sql, "SELECT DISTINCT ", 16), 0, "the columns are in the list");
+    teardown(&f);
+}
+
 Test(select, columns_are_listed_and_lazy_ones_left_out)
 {
     fixture f;
@@ -366,7 +402,11 @@ Test(select, positions_at_null)
     setup(&f, &seal);
     nx_order ascending = nx_asc(Post_.score), descending = nx_desc(Post_.score);
     nx_value null[] = { nx_null(), nx_value_i64(7) }, five[] = { nx_value_i64(5), nx_value_i64(7) };
-    struct { nx_order *order; nx_value *values; const char *sql; } cases[] = {
+    struct {
+        nx_order *order;
+        nx_value *values;
+        const char *sql;
+    } cases[] = {
         { &ascending, five, "`score` >= ? AND (`score` > ? OR (`score` = ? AND `id` > ?)) ORDER BY `score`, `id`" },
         { &ascending, null, "(`score` IS NOT NULL OR (`score` IS NULL AND `id` > ?)) ORDER BY `score`, `id`" },
         { &descending, five, "((`score` < ? OR `score` IS NULL) OR (`score` = ? AND `id` > ?)) ORDER BY `score` DESC, `id`" },
@@ -470,6 +510,40 @@ Test(select, aggregates)
     teardown(&f);
 }
 
+Test(select, values_as_one_text)
+{
+    fixture f;
+    nxi_bound bound;
+    nx_assignment ask = { Post_.title, nx_value_str(", ") };
+    setup(&f, &elephant);
+    filter(&f, nx_gt(Post_.score, 3));
+    cr_assert_eq(bind_with(&f, NXI_VERB_CONCAT, Post_.title, &ask, 1, &bound), NX_OK, "%s", f.error.message);
+    cr_expect_str_eq(
+        bound.statement->sql,
+        "SELECT GROUP_CONCAT(\"v\", $1) FROM (SELECT \"title\" AS \"v\" FROM \"post\" WHERE \"score\" > $2) AS \"q\"");
+    cr_assert_eq(bound.count, 2);
+    cr_expect_str_eq(bound.values[0].text.data, ", ");
+    cr_expect_eq(bound.values[1].i64, 3);
+    const nxi_statement *first = bound.statement;
+    nx_order order = nx_desc(Post_.id);
+    f.select.has_limit = true;
+    cr_assert_eq(nxi_select_order(&f.select, &f.arena, &order, 1, &f.error), NX_OK);
+    cr_assert_eq(bind_with(&f, NXI_VERB_CONCAT, Post_.title, &ask, 1, &bound), NX_OK);
+    cr_expect_neq(bound.statement, first, "the order is part of the shape");
+    cr_expect_not_null(strstr(bound.statement->sql, "ORDER BY \"id\" DESC) AS"), "%s", bound.statement->sql);
+    ask.column = Post_.draft;
+    cr_expect_eq(bind_with(&f, NXI_VERB_CONCAT, ask.column, &ask, 1, &bound), NX_ETYPE);
+    ask.column = Post_.city;
+    cr_expect_eq(bind_with(&f, NXI_VERB_CONCAT, ask.column, &ask, 1, &bound), NX_ETYPE, "a composite key");
+    ask.column = Author_.name;
+    cr_expect_eq(bind_with(&f, NXI_VERB_CONCAT, ask.column, &ask, 1, &bound), NX_ENOFIELD);
+    ask = (nx_assignment){ Post_.title, nx_value_i64(1) };
+    cr_expect_eq(bind_with(&f, NXI_VERB_CONCAT, ask.column, &ask, 1, &bound), NX_EINVAL);
+    ask.value = nx_value_str("\xff");
+    cr_expect_eq(bind_with(&f, NXI_VERB_CONCAT, ask.column, &ask, 1, &bound), NX_EENCODING);
+    teardown(&f);
+}
+
 static const char *by_value(nx_type type)
 {
     return type == NX_TYPE_decimal ? " COLLATE number" : "";
@@ -524,13 +598,22 @@ Test(select, set_based_writes_are_checked)
     fixture f;
     nxi_bound bound;
     nx_column none = { .field = UINT16_MAX };
-    struct { nx_assignment assignment; nx_status status; } cases[] = {
-        { nx_assign(Post_.id, 1), NX_EINVAL },         { nx_assign(Post_.version, 1), NX_EINVAL },
-        { nx_assign(Post_.touched, 1), NX_EINVAL },    { nx_assign(Post_.scratch, 1), NX_ENOFIELD },
-        { nx_assign(Author_.name, "x"), NX_ENOFIELD }, { nx_assign(none, 1), NX_ENOFIELD },
-        { nx_assign(Post_.title, nx_null()), NX_EREQUIRED }, { nx_assign(Post_.editor, nx_null()), NX_EREQUIRED },
-        { nx_assign(Post_.title, "twenty-one characters"), NX_ETOOLONG }, { nx_assign(Post_.score, 1001), NX_ERANGE },
-        { nx_assign(Post_.score, -1001), NX_ERANGE },  { nx_assign(Post_.score, "x"), NX_ETYPE },
+    struct {
+        nx_assignment assignment;
+        nx_status status;
+    } cases[] = {
+        { nx_assign(Post_.id, 1), NX_EINVAL },
+        { nx_assign(Post_.version, 1), NX_EINVAL },
+        { nx_assign(Post_.touched, 1), NX_EINVAL },
+        { nx_assign(Post_.scratch, 1), NX_ENOFIELD },
+        { nx_assign(Author_.name, "x"), NX_ENOFIELD },
+        { nx_assign(none, 1), NX_ENOFIELD },
+        { nx_assign(Post_.title, nx_null()), NX_EREQUIRED },
+        { nx_assign(Post_.editor, nx_null()), NX_EREQUIRED },
+        { nx_assign(Post_.title, "twenty-one characters"), NX_ETOOLONG },
+        { nx_assign(Post_.score, 1001), NX_ERANGE },
+        { nx_assign(Post_.score, -1001), NX_ERANGE },
+        { nx_assign(Post_.score, "x"), NX_ETYPE },
         { nx_assign(Post_.city, 1), NX_EINVAL },
     };
     setup(&f, &seal);

@@ -275,7 +275,8 @@ Test(sql, pages_neither_miss_nor_repeat)
         nx_order order[4];
         char whole[4096], paged[512];
         size_t count = dice(4);
-        dialect.nulls_first = round % 2 == 0;
+        dialect.nulls_first = round % 3 == 0;
+        dialect.nulls_clause = round % 3 == 1;
         f.dialect = &dialect;
         nxi_statements_fini(&f.statements);
         nxi_statements_init(&f.statements, f.memory);
@@ -300,8 +301,9 @@ Test(sql, nulls_come_first)
     nxi_dialect dialect = *nxi_driver_sqlite.dialect;
     setup_sqlite(&f);
     run_script(&f, "INSERT INTO post (id, title, score) VALUES (1, 'a', 5), (2, 'b', NULL), (3, 'c', 4)");
-    for (int own = 0; own < 2; own++) {
+    for (int own = 0; own < 3; own++) {
         dialect.nulls_first = own == 1;
+        dialect.nulls_clause = own == 2;
         f.dialect = &dialect;
         nxi_statements_fini(&f.statements);
         nxi_statements_init(&f.statements, f.memory);
@@ -311,6 +313,40 @@ Test(sql, nulls_come_first)
             cr_assert_eq(nxi_select_order(&f.select, &f.arena, &order, 1, &f.error), NX_OK);
             cr_expect_str_eq(run_verb(&f, NXI_VERB_FETCH), descending == 1 ? "1,3,2" : "2,3,1");
         }
+    }
+    teardown(&f);
+}
+
+/* Goal: values come in the query's order, also over references and by any way to order NULLs, and NULLs are left out. */
+Test(sql, values_as_one_text)
+{
+    fixture f;
+    char text[64];
+    setup_sqlite(&f);
+    run_script(&f, "INSERT INTO author (id, name) VALUES (91, 'b'), (92, 'a')");
+    run_script(&f, "INSERT INTO post (id, title, score, author_id) VALUES (1, 'x', 5, 91), (2, 'y', NULL, 92), (3, 'z', 4, 92)");
+    nx_assignment titles = { Post_.title, nx_value_str("', ?") }, scores = { Post_.score, nx_value_str("") };
+    const struct {
+        nx_order order;
+        const nx_assignment *ask;
+        const char *wanted;
+    } cases[] = {
+        { nx_asc(Post_.id), &titles, "x', ?y', ?z" },
+        { nx_desc(Post_.title), &titles, "z', ?y', ?x" },
+        { nx_asc(Post_.score), &titles, "y', ?z', ?x" },
+        { nx_asc(nx_via(Post_.author, Author_.name)), &scores, "45" },
+        { nx_desc(Post_.id), &scores, "45" },
+    };
+    for (size_t i = 0; i < NXI_COUNT(cases); i++) {
+        nxi_bound bound;
+        start(&f, &Post_entity);
+        filter(&f, nx_gt(Post_.id, 0));
+        cr_assert_eq(nxi_select_order(&f.select, &f.arena, &cases[i].order, 1, &f.error), NX_OK);
+        nx_status status = nxi_select_bind(&f.select, NXI_VERB_CONCAT, cases[i].ask->column, cases[i].ask, 1, f.dialect,
+                                           &f.statements, &f.arena, &bound, &f.error);
+        cr_assert_eq(status, NX_OK, "%s", f.error.message);
+        run_sqlite(&f, bound.statement, bound.values, bound.count, text, sizeof(text));
+        cr_expect_str_eq(text, cases[i].wanted, "case %zu: %s: %s", i, bound.statement->sql, text);
     }
     teardown(&f);
 }

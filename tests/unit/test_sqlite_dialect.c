@@ -170,7 +170,7 @@ static int count_in(bench *b, nx_type type, const nx_value *values, size_t count
     nxi_buf_clear(&b->sql);
     nxi_buf_puts(&b->sql,
                  "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19) SELECT count(*) FROM n WHERE ");
-    dialect()->in_render(type, lhs, negated, parameters, &b->sql, placeholder, NULL);
+    dialect()->in_render(&(nxi_column){ .type = type }, lhs, negated, parameters, &b->sql, placeholder, NULL);
     cr_assert_eq(sqlite3_prepare_v2(b->db, nxi_buf_str(&b->sql), -1, &stmt, NULL), SQLITE_OK, "%s: %s", sqlite3_errmsg(b->db),
                  nxi_buf_str(&b->sql));
     cr_assert_eq((size_t)sqlite3_bind_parameter_count(stmt), parameters);
