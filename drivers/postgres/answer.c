@@ -177,7 +177,7 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
-    } else if (pg->status != 'I' && (may_begin_again(job) || ends(job))) {
+    } else if (pg->status != 'I' && (may_begin_again(job) || ends(job) || (undone && job->has_own_savepoint))) {
         job->mode = NXI_PG_UNDO;
         job->stage = NXI_PG_STAGE_START;
         job->is_failed = job->is_spoilt = false;
@@ -300,6 +300,8 @@ static bool drop_skipped(nxi_pg *pg, const nxi_pg_job *failed)
         nxi_pg_prepared_forget(p);
     if (p != NULL && job != NULL && job == failed && job->is_stale)
         nxi_pg_prepared_forget(p);
+    if (job != NULL)
+        nxi_pg_job_unasked(pg, job);
     nxi_pg_drop_front(pg);
     return again;
 }
@@ -319,11 +321,13 @@ static void send_again(nxi_pg *pg, again *list)
     pg->queue_first = list->first;
 }
 
-static void collect_again(again *list, nxi_pg_job *job)
+static void collect_again(nxi_pg *pg, again *list, nxi_pg_job *job)
 {
     if (job->stage == NXI_PG_STAGE_START || job == list->last)
-        return; /* it is in the list, or not sent as a whole yet */
+        return; /* it is in the list */
     nxi_pg_job_restart(job, NXI_PG_NORMAL);
+    if (job == pg->queue_first)
+        return; /* it was only sent in part, and is where it belongs */
     job->next = NULL;
     if (list->last != NULL)
         list->last->next = job;
@@ -340,9 +344,26 @@ static void skip_to_sync(nxi_pg *pg, nxi_pg_job *failed)
     for (nxi_pg_unit *unit; (unit = nxi_pg_front(pg)) != NULL && unit->kind != NXI_PG_UNIT_SYNC;) {
         nxi_pg_job *job = unit->job;
         if (drop_skipped(pg, failed))
-            collect_again(&list, job);
+            collect_again(pg, &list, job);
     }
     send_again(pg, &list);
+}
+
+static void read_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    if (nxi_pg_front(pg) == NULL)
+        pg->unsynced = true; /* its Sync is still to be sent */
+    if (job == pg->queue_first)
+        nxi_pg_dequeue(pg); /* it was sent in part only */
+    job->stage = NXI_PG_STAGE_WAIT;
+    if (!job->is_stale || job->retries > 0 || job->dead) {
+        read_over(pg, job, sink);
+        return;
+    }
+    job->retries++;
+    job->has_error = false;
+    nxi_pg_job_restart(job, NXI_PG_NORMAL);
+    nxi_pg_enqueue_first(pg, job);
 }
 
 static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
@@ -366,16 +387,8 @@ static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nx
     if (unit->prepared != NULL && trouble.plan_is_stale)
         nxi_pg_prepared_forget(unit->prepared);
     skip_to_sync(pg, job);
-    if (job == NULL || !job->is_read)
-        return NX_OK;
-    if (job->is_stale && job->retries == 0 && !job->dead) {
-        job->retries++;
-        job->has_error = false;
-        nxi_pg_job_restart(job, NXI_PG_NORMAL);
-        nxi_pg_enqueue_first(pg, job);
-        return NX_OK;
-    }
-    read_over(pg, job, sink);
+    if (job != NULL && job->is_read)
+        read_failed(pg, job, sink);
     return NX_OK;
 }
 
@@ -452,7 +465,10 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
         nxi_pg_target_done(unit->target);
     else if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
         on_committed(job, body);
-    else if (unit->use == NXI_PG_FOR_STEP)
+    else if (type == 'I' && unit->use == NXI_PG_FOR_STEP) {
+        (void)nxi_fail(&missed, NX_ESYNTAX, "the SQL text holds no statement");
+        fail_client(job, unit->step, &missed);
+    } else if (unit->use == NXI_PG_FOR_STEP)
         nxi_pg_result_done(pg, unit, count, type == 's');
     else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
         fail_client(job, unit->step, &missed);
@@ -518,7 +534,9 @@ static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t
     if (unit == NULL || unit->kind != NXI_PG_UNIT_DESCRIBE)
         return broken(pg, error, "a description out of place");
     if (type == 't')
-        return NX_OK; /* the parameters' types were ours, or are the server's business */
+        return nxi_pg_prepared_types(unit->prepared, body, size) == NX_OK
+                   ? NX_OK
+                   : broken(pg, error, "a malformed description of parameters");
     if (type == 'T')
         status = nxi_pg_prepared_describe(pg, unit->prepared, body, size);
     else

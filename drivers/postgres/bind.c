@@ -22,7 +22,7 @@ static void put_param_formats(nxi_buf *out, const nxi_pg_prepared *p, size_t cou
     size_t binary = 0;
 
     for (size_t i = 0; i < count; i++)
-        binary += nxi_pg_parameter_format(p->params[i]) == NXI_PG_AS_BINARY;
+        binary += nxi_pg_parameter_format(p->types[i]) == NXI_PG_AS_BINARY;
     if (binary == count || binary == 0) {
         nxi_pg_put16(out, 1);
         nxi_pg_put16(out, binary == 0 ? NXI_PG_AS_TEXT : NXI_PG_AS_BINARY);
@@ -30,7 +30,7 @@ static void put_param_formats(nxi_buf *out, const nxi_pg_prepared *p, size_t cou
     }
     nxi_pg_put16(out, (uint16_t)count);
     for (size_t i = 0; i < count; i++)
-        nxi_pg_put16(out, (uint16_t)nxi_pg_parameter_format(p->params[i]));
+        nxi_pg_put16(out, (uint16_t)nxi_pg_parameter_format(p->types[i]));
 }
 
 /* A type of the application's own is asked for as text, whatever it is on the server. */
@@ -105,7 +105,7 @@ static nx_status put_value(nxi_buf *out, const nx_value *value, nxi_pg_oid type,
 static nx_status put_values(nxi_buf *out, const nxi_pg_prepared *p, const nx_value *values, size_t count, nx_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        nx_status status = put_value(out, &values[i], p->params[i], error);
+        nx_status status = put_value(out, &values[i], p->types[i], error);
         if (NXI_UNLIKELY(status != NX_OK)) {
             char message[NX_ERROR_MESSAGE_SIZE];
             memcpy(message, error->message, sizeof(message));

@@ -103,7 +103,7 @@ static bool ask(nxi_pg *pg, nxi_pg_job *job, const nxi_table *table, nxi_buf *ou
     unit->use = NXI_PG_FOR_TABLE;
     unit->step = (uint32_t)job->step;
     unit->target = target;
-    nxi_buf_put(out, "H\0\0\0\4", 5);
+    nxi_pg_put_flush(out);
     return !out->failed;
 }
 
@@ -276,6 +276,8 @@ static bool send_around(nxi_pg *pg, nxi_pg_job *job, const nxi_pg_target *target
     if (unit == NULL)
         return false;
     unit->use = behind ? NXI_PG_FOR_KEYS : NXI_PG_FOR_NOTHING;
+    unit->brings_keys = behind;
+    job->keys_pending += behind;
     unit->step = (uint32_t)job->step;
     unit->first = job->copy_first;
     unit->count = rows;

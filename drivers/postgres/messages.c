@@ -53,6 +53,12 @@ void nxi_pg_put_sync(nxi_buf *out)
     nxi_buf_put(out, "S\0\0\0\4", 5);
 }
 
+/* 55.2.3: the server need not answer before a Sync or this. */
+void nxi_pg_put_flush(nxi_buf *out)
+{
+    nxi_buf_put(out, "H\0\0\0\4", 5);
+}
+
 void nxi_pg_put_execute(nxi_buf *out, const char *portal, uint32_t rows)
 {
     size_t size = strlen(portal) + 1;

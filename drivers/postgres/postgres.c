@@ -55,6 +55,7 @@ void nxi_pg_drop_front(nxi_pg *pg)
     if (job == NULL)
         return;
     job->units--;
+    job->keys_pending -= unit->brings_keys;
     if (job->finished && job->units == 0)
         nxi_pg_job_release(pg, job);
 }

@@ -53,7 +53,10 @@ typedef struct nxi_pg_prepared {
     uint32_t uses;               /* units that need it */
     char name[40];
     size_t param_count;
-    nxi_pg_oid *params;          /* types given in Parse */
+    nxi_pg_oid *params;          /* the natural types of its values: by these it is found */
+    nxi_pg_oid *types;           /* given in Parse, and encoded by */
+    bool is_asking;              /* raw SQL: types are the server's choice, which is not known yet */
+    bool is_settled;             /* it is now */
     nxi_pg_out *outs;            /* row-bound: encoders, one per statement->params */
     size_t result_count;
     nxi_pg_oid *result_types;    /* of the RowDescription */
@@ -101,6 +104,9 @@ typedef struct nxi_pg_job {
     nxi_pg_mode mode;
     nxi_pg_stage stage;
     uint32_t units;              /* in the ring */
+    uint32_t keys_pending;       /* units of it that bring automatic keys */
+    bool has_flushed;            /* it waits for answers, and has asked the server not to hold them back */
+    nxi_pg_prepared *asked;      /* raw SQL: whose description it waits for */
     size_t step;                 /* next to be sent */
     size_t row;                  /* of that step's rows: next to be sent */
     size_t row_end;              /* careful: end of the attempt at hand */
@@ -154,6 +160,7 @@ typedef struct nxi_pg_unit {
     bool is_copy;       /* the server asks for CopyData */
     bool as_text;       /* EXECUTE: bound before the result was known, all of it as text */
     bool checked;       /* a row that affects nothing fails it */
+    bool brings_keys;   /* counted in job->keys_pending */
     bool last;          /* EXECUTE: of its step */
     nxi_pg_job *job;    /* NULL: nobody's */
     nxi_pg_prepared *prepared;
@@ -226,6 +233,7 @@ void nxi_pg_put16(nxi_buf *out, uint16_t x);
 void nxi_pg_put32(nxi_buf *out, uint32_t x);
 void nxi_pg_put_text(nxi_buf *out, const char *text); /* zero-terminated */
 void nxi_pg_put_sync(nxi_buf *out);
+void nxi_pg_put_flush(nxi_buf *out);
 void nxi_pg_put_execute(nxi_buf *out, const char *portal, uint32_t rows);
 void nxi_pg_put_close(nxi_buf *out, char what, const char *name);
 
@@ -239,6 +247,14 @@ void nxi_pg_prepared_fini(nxi_pg *pg);
  */
 nxi_pg_prepared *nxi_pg_prepare(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_pg_variant variant,
                                 const nxi_pg_oid *types, size_t type_count, nxi_buf *out);
+/*
+ * The same for raw SQL, whose parameters may be meant as any type: first the server is asked what it takes them for, and the job has to wait
+ * (*ret_waits) until it is called again with what it got, in job->asked.
+ */
+nxi_pg_prepared *nxi_pg_prepare_raw(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, const nxi_pg_oid *types,
+                                    size_t type_count, nxi_buf *out, bool *ret_waits);
+/* The body of a ParameterDescription; NX_EPROTOCOL. */
+NX_MUST_CHECK nx_status nxi_pg_prepared_types(nxi_pg_prepared *prepared, const uint8_t *body, size_t size);
 /* A text of ours, kept when fixed. */
 nxi_pg_prepared *nxi_pg_prepare_text(nxi_pg *pg, nxi_pg_job *job, uint64_t key, const char *sql, const nxi_pg_oid *types,
                                      size_t type_count, nxi_buf *out);
@@ -298,6 +314,8 @@ nx_status nxi_pg_put(void *state, nxi_request *request);
 bool nxi_pg_fill(void *state, nxi_buf *out, size_t enough, uint64_t position);
 /* From the beginning, in that mode. */
 void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode);
+/* It does not wait for a description any more. */
+void nxi_pg_job_unasked(nxi_pg *pg, nxi_pg_job *job);
 /* Something that the client found wrong: the server is made to fail too, so that nothing of the wave stands. */
 void nxi_pg_job_spoil(nxi_pg *pg, nxi_pg_job *job, size_t step, const nx_error *error, nxi_buf *out);
 /* The steps from job->step up to `end`. */

@@ -38,6 +38,7 @@ static void link_latest(nxi_pg *pg, nxi_pg_prepared *p)
 static void free_prepared(nxi_pg *pg, nxi_pg_prepared *p)
 {
     nxi_release(pg->memory, p->params);
+    nxi_release(pg->memory, p->types);
     nxi_arena_fini(&p->arena);
     nxi_release(pg->memory, p);
 }
@@ -67,6 +68,7 @@ typedef struct wanted {
     uint64_t key;
     const nxi_pg_oid *types;
     size_t count;
+    bool asks; /* raw SQL */
 } wanted;
 
 /* The first of those alike stands in the map. */
@@ -98,7 +100,7 @@ static nxi_pg_prepared *find(const nxi_pg *pg, const wanted *w)
 static void make_name(nxi_pg_prepared *p, const char *sql)
 {
     size_t bytes = p->param_count * sizeof(nxi_pg_oid);
-    uint64_t types = nxi_hash_bytes(p->params, bytes, p->param_count);
+    uint64_t types = nxi_hash_bytes(p->types, bytes, p->param_count);
 
     (void)snprintf(p->name, sizeof(p->name), "nx_%016llx%016llx",
                    (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0x9e3779b97f4a7c15)),
@@ -115,12 +117,18 @@ static nxi_pg_prepared *make(nxi_pg *pg, const wanted *w)
     p->key = w->key;
     p->param_count = w->count;
     p->params = nxi_zalloc(pg->memory, nxi_max_size(w->count, 1) * sizeof(*p->params));
-    if (p->params == NULL) {
-        nxi_release(pg->memory, p);
+    p->types = nxi_zalloc(pg->memory, nxi_max_size(w->count, 1) * sizeof(*p->types));
+    if (p->params == NULL || p->types == NULL) {
+        free_prepared(pg, p);
         return NULL;
     }
-    if (w->count > 0)
-        memcpy(p->params, w->types, w->count * sizeof(*p->params));
+    for (size_t i = 0; i < w->count; i++) {
+        p->params[i] = w->types[i];
+        /* Raw SQL: bytes and arrays are what they are, the rest is the server's choice. */
+        bool is_fixed = w->types[i] == NXI_PG_BYTEA || nxi_pg_element_of(w->types[i]) != 0;
+        p->types[i] = w->asks && !is_fixed ? NXI_PG_INFER : w->types[i];
+    }
+    p->is_asking = w->asks;
     return p;
 }
 
@@ -225,7 +233,7 @@ static bool put_parse(nxi_pg *pg, const nxi_pg_prepared *p, const char *sql, nxi
     nxi_pg_put_text(out, sql);
     nxi_pg_put16(out, (uint16_t)p->param_count);
     for (size_t i = 0; i < p->param_count; i++)
-        nxi_pg_put32(out, p->params[i]);
+        nxi_pg_put32(out, p->types[i]);
     return nxi_pg_end(out, start);
 }
 
@@ -366,6 +374,84 @@ nxi_pg_prepared *nxi_pg_prepare_text(nxi_pg *pg, nxi_pg_job *job, uint64_t key, 
         return NULL;
     p->uses++;
     return p;
+}
+
+/* ------------------------------------------------------------------------------ raw SQL */
+
+static bool is_text_like(nxi_pg_oid type)
+{
+    return type == NXI_PG_TEXT || type == NXI_PG_UNKNOWN || type == NXI_PG_VARCHAR || type == NXI_PG_BPCHAR || type == NXI_PG_NAME;
+}
+
+/*
+ * A number, date .. that the server takes for a text only because nothing tells it better is declared as what it is, and the statement is
+ * parsed once more. One that the server takes for another type is sent as text, which that type reads.
+ */
+nx_status nxi_pg_prepared_types(nxi_pg_prepared *p, const uint8_t *body, size_t size)
+{
+    bool changed = false;
+
+    if (size < 2 || nxi_pg_load16(body) != p->param_count || size != 2 + 4 * p->param_count)
+        return NX_EPROTOCOL;
+    if (!p->is_asking)
+        return NX_OK;
+    for (size_t i = 0; i < p->param_count; i++) {
+        nxi_pg_oid inferred = nxi_pg_load32(body + 2 + 4 * i), natural = p->params[i];
+
+        if (p->types[i] != NXI_PG_INFER || natural == NXI_PG_INFER)
+            continue;
+        if (inferred == natural || is_text_like(inferred))
+            p->types[i] = natural;
+        changed = changed || is_text_like(inferred);
+    }
+    p->is_asking = false;
+    p->is_settled = !changed;
+    return NX_OK;
+}
+
+/* Parse and Describe, and no Bind before the answer. */
+static bool ask(nxi_pg *pg, nxi_pg_job *job, nxi_pg_prepared *p, nxi_buf *out)
+{
+    if (p->is_kept)
+        make_name(p, p->statement->sql);
+    if (!teach(pg, job, p, p->statement->sql, out))
+        return false;
+    nxi_pg_put_flush(out);
+    return true;
+}
+
+nxi_pg_prepared *nxi_pg_prepare_raw(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, const nxi_pg_oid *types,
+                                    size_t type_count, nxi_buf *out, bool *ret_waits)
+{
+    wanted w = { .key = (uint64_t)statement->id << 8, .types = types, .count = type_count, .asks = true };
+    bool keep = !pg->unnamed && statement->id != 0;
+    nxi_pg_prepared *p = job->asked;
+
+    *ret_waits = false;
+    if (p == NULL && keep)
+        p = find_kept(pg, &w);
+    if (p == NULL)
+        p = prepare_new(pg, &w, keep, statement, NXI_PG_ONE, statement->sql, out);
+    if (p == NULL)
+        return NULL;
+    if (p->is_settled && p->has_result && p->known != NXI_PG_UNPARSED) {
+        if (job->asked == NULL)
+            p->uses++;
+        job->asked = NULL;
+        return p;
+    }
+    *ret_waits = true;
+    if (job->asked == NULL)
+        p->uses++; /* the job's, until it binds */
+    job->asked = p;
+    if (p->known == NXI_PG_PARSING || (p->known == NXI_PG_READY && p->is_asking))
+        return p; /* on its way */
+    if (p->known == NXI_PG_READY) { /* described, and to be parsed once more with the types that were found */
+        p->must_close = p->is_kept;
+        p->is_settled = true;
+        p->has_result = false;
+    }
+    return ask(pg, job, p, out) ? p : NULL;
 }
 
 /* ------------------------------------------------------------------------------ what the server says of it */

@@ -82,8 +82,19 @@ static void forget_results(nxi_request *request)
     }
 }
 
+void nxi_pg_job_unasked(nxi_pg *pg, nxi_pg_job *job)
+{
+    nxi_pg_prepared *p = job->asked;
+
+    job->asked = NULL;
+    job->has_flushed = false;
+    nxi_pg_prepared_done(pg, p);
+}
+
 void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode)
 {
+    NX_ASSERT(job->asked == NULL);
+    job->has_flushed = false;
     job->mode = mode;
     job->stage = NXI_PG_STAGE_START;
     job->step = job->row = job->row_end = 0;
@@ -224,7 +235,7 @@ static bool is_query(const nxi_step *step)
     return step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_SCALAR || step->kind == NXI_STEP_RAW;
 }
 
-/* NX_ENOMEM: of the connection; other failures are the step's. */
+/* NX_ENOMEM: of the connection; NX_EBUSY: an answer is needed first; other failures are the step's. */
 static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, const char *portal, bool execute, nxi_buf *out)
 {
     nxi_pg_prepared *p;
@@ -233,10 +244,13 @@ static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, 
     nx_status status = type_values(pg, step, &b);
 
     if (status == NX_OK) {
-        p = nxi_pg_prepare(pg, job, step->statement, NXI_PG_ONE, b.types, step->value_count, out);
-        if (p == NULL) {
+        bool waits = false;
+        p = step->statement->table == NULL
+                ? nxi_pg_prepare_raw(pg, job, step->statement, b.types, step->value_count, out, &waits)
+                : nxi_pg_prepare(pg, job, step->statement, NXI_PG_ONE, b.types, step->value_count, out);
+        if (p == NULL || waits) {
             bound_fini(pg, &b);
-            return NX_ENOMEM;
+            return p == NULL ? NX_ENOMEM : NX_EBUSY;
         }
         bool as_text = !p->has_result;
         status = nxi_pg_bind_values(out, portal, p, step->values, step->value_count, as_text, &b.error);
@@ -368,6 +382,8 @@ static nxi_pg_sent send_step(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t e
     case NXI_STEP_CURSOR_FETCH: status = read_cursor(pg, job, step, out); break;
     case NXI_STEP_CURSOR_CLOSE: status = close_cursor(pg, job, step, out); break;
     }
+    if (status == NX_EBUSY)
+        return NXI_PG_SENT_WAITS;
     if (status != NX_OK)
         out->failed = true;
     return NXI_PG_SENT_ALL;
@@ -396,6 +412,16 @@ static bool writes_many(const nxi_request *request)
     for (size_t i = 0; i < request->step_count; i++) {
         const nxi_step *step = &request->steps[i];
         if (step->kind == NXI_STEP_WRITE && (step->row_count > 1 || step->set_aside))
+            return true;
+    }
+    return false;
+}
+
+/* SQL of the application may fail without costing it the transaction. */
+static bool has_raw(const nxi_request *request)
+{
+    for (size_t i = 0; i < request->step_count; i++) {
+        if (request->steps[i].kind == NXI_STEP_EXECUTE || request->steps[i].read_any)
             return true;
     }
     return false;
@@ -433,10 +459,21 @@ static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 
     if (request->begin != NXI_BEGIN_NONE && !job->is_implicit)
         return send_begin(pg, job, out);
-    if (request->transaction == 0 || job->is_implicit || !writes_many(request) || has_guard(request))
+    if (request->transaction == 0 || job->is_implicit || request->end != NXI_END_NONE || has_guard(request) ||
+        (!writes_many(request) && !has_raw(request)))
         return true;
     job->has_own_savepoint = true;
     return nxi_pg_send_text(pg, job, "SAVEPOINT " OWN_SAVEPOINT, out);
+}
+
+static bool send_undo(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    bool whole = job->is_implicit || job->request->begin != NXI_BEGIN_NONE || job->request->end == NXI_END_COMMIT;
+
+    if (whole || !job->has_own_savepoint)
+        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out) &&
+           nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
 }
 
 static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
@@ -446,7 +483,7 @@ static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     if (job->dead)
         return !job->is_explicit || pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
     if (job->mode == NXI_PG_UNDO)
-        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+        return send_undo(pg, job, out);
     if (job->retries == 0 && job->mode == NXI_PG_NORMAL)
         return send_first(pg, job, out);
     if (job->careful_piece)
@@ -525,6 +562,7 @@ static void cut_short(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
     nx_error error;
 
+    nxi_pg_job_unasked(pg, job);
     if (job->copying)
         leave_copy(pg, job, out);
     else if (job->stage != NXI_PG_STAGE_START && !job->is_spoilt && !job->is_failed && !job->is_read) {

@@ -45,6 +45,8 @@ static nxi_pg_unit *expect_rows(nxi_pg *pg, nxi_pg_job *job, nxi_pg_prepared *p,
     unit->first = first;
     unit->count = count;
     unit->checked = checked;
+    unit->brings_keys = nxi_pg_step(job, job->step)->statement->key_column != NULL;
+    job->keys_pending += unit->brings_keys;
     return unit;
 }
 
@@ -195,10 +197,45 @@ static bool goes_by_copy(const nxi_step *step, size_t rows)
     return rows >= COPY_MIN && is_insert(step->statement) && step->statement->write->rule == NX_CONFLICT_ERROR;
 }
 
+static bool lacks_key(const nxi_column *column, const void *row)
+{
+    const nx_reference *reference = (const void *)((const char *)row + column->offset);
+
+    if (column->form != NXI_FORM_REFERENCE)
+        return column->is_key && !nxi_row_has_key(column->table, row);
+    return reference->row != NULL && !nxi_row_has_key(nxi_row_of(reference->row)->table, reference->row);
+}
+
+/* Some row needs the key of another one whose INSERT is on its way. */
+static bool needs_keys(const nxi_step *step)
+{
+    const nxi_statement *statement = step->statement;
+
+    for (size_t i = 0; i < statement->param_count; i++) {
+        const nxi_column *column = statement->params[i].column;
+
+        if (column->form != NXI_FORM_REFERENCE && !column->is_key)
+            continue;
+        for (size_t r = 0; r < step->row_count; r++) {
+            if (lacks_key(column, step->rows[r]))
+                return true;
+        }
+    }
+    return false;
+}
+
 nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
 {
     const nxi_step *step = nxi_pg_step(job, job->step);
     size_t end = job->row_end == 0 ? step->row_count : job->row_end;
+
+    if (job->keys_pending > 0 && job->row == 0 && !job->copying && (job->has_flushed || needs_keys(step))) {
+        if (!job->has_flushed)
+            nxi_pg_put_flush(out);
+        job->has_flushed = true;
+        return NXI_PG_SENT_WAITS;
+    }
+    job->has_flushed = false;
 
     if (job->copying)
         return nxi_pg_send_copy(pg, job, NULL, end, out, enough);

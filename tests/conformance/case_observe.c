@@ -59,7 +59,8 @@ CASE(observe, last_sql)
     cr_expect_str_eq(nx_last_sql(fresh), "");
     nx_db_free(fresh);
     OK(f, nx_execute(f->db, "DELETE FROM post WHERE id = ?", nx_args(1), NULL));
-    cr_expect_str_eq(nx_last_sql(f->db), "DELETE FROM post WHERE id = ?");
+    /* As it was sent: the provider's placeholder. */
+    cr_expect_eq(strncmp(nx_last_sql(f->db), "DELETE FROM post WHERE id = ", strlen("DELETE FROM post WHERE id = ")), 0);
 }
 
 CASE(observe, slow_queries)
