@@ -18,6 +18,15 @@ static int64_t jittered(int64_t span_ns, uint64_t seed)
     return span_ns - tenth + (int64_t)(nxi_hash_u64(seed) % (uint64_t)(2 * tenth + 1));
 }
 
+/* One that listens is asked even though nobody wants to use it: who listens would wait for ever. */
+static void plan_listener(nxi_lane *l)
+{
+    int64_t check = nxi_wires_of(l->pool)->idle_check_ns;
+
+    if (l->listening && check != INT64_MAX && l->pool->driver->wire->ping != NULL)
+        (void)nxi_wires_wake_at(l->pool, l->used_ns + check);
+}
+
 void nxi_care_init(nxi_lane *l)
 {
     const nxi_wires *all = nxi_wires_of(l->pool);
@@ -30,8 +39,7 @@ void nxi_care_init(nxi_lane *l)
     /* Without memory for the timer it is done when something else sets one. */
     if (l->expires_ns != INT64_MAX)
         (void)nxi_wires_wake_at(l->pool, l->expires_ns);
-    if (l->listening && all->idle_check_ns != INT64_MAX && l->pool->driver->wire->ping != NULL)
-        (void)nxi_wires_wake_at(l->pool, now + all->idle_check_ns);
+    plan_listener(l);
 }
 
 void nxi_care_tidy(nxi_lane *l)
@@ -167,6 +175,7 @@ static void recover(nxi_lane *l)
     l->interrupted = false;
     l->check = true;
     l->used_ns = nxi_core_now(l->pool->core);
+    plan_listener(l);
 }
 
 static void attend_drain(nxi_lane *l)
