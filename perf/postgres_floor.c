@@ -20,7 +20,7 @@ enum { OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701 };
 /* --------------------------------------------------------------------------------------- copy */
 
 /* Several CopyData messages are sent at once; one of that size stays in the processor's caches on both sides. */
-enum { COPY_MESSAGE = 8 * 1024, COPY_SEND = 128 * 1024 };
+enum { COPY_MESSAGE = 32 * 1024, COPY_SEND = 128 * 1024 };
 
 const char perf_copy_head[19] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
 const char perf_copy_tail[2] = { '\377', '\377' };
