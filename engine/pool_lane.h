@@ -64,6 +64,7 @@ typedef struct nxi_wires {
     nxi_queue waiting;
     nxi_timer timer; /* the earliest of all that has to happen at some time */
     nxi_pool *pool;
+    int64_t looked_ns;            /* when we last took what has come */
     /* the server's health */
     bool proven;       /* there has been a connection */
     bool doubtful;     /* one that was idle turned out to be dead */

@@ -18,7 +18,8 @@ enum {
     WAITERS_MAX = 4096,
     POOL_TIMEOUT_MS = 30000,
     IDLE_CHECK_MS = 30000,
-    LIFETIME_MS = 1800000
+    LIFETIME_MS = 1800000,
+    LOOK_MS = 10 /* see look */
 };
 
 /* ------------------------------------------------------------------------------ who gets which lane */
@@ -82,10 +83,27 @@ static void put_on(nxi_lane *l, nxi_request *request)
     flush_backlog(l);
 }
 
+/*
+ * The application may have been away for long, and the server may have closed an idle connection meanwhile: that lies in the
+ * kernel, and what is sent now would be lost. False: we have just looked.
+ */
+static bool look(nxi_pool *pool)
+{
+    nxi_wires *all = nxi_wires_of(pool);
+    int64_t now = nxi_core_now(pool->core);
+
+    if (now - all->looked_ns < INT64_C(1000000) * LOOK_MS)
+        return false;
+    all->looked_ns = now;
+    return nxi_core_pump(pool->core, 0) == NX_OK;
+}
+
 static bool place(nxi_pool *pool, nxi_request *request)
 {
     nxi_lane *l = choose(pool);
 
+    if (l != NULL && nxi_conn_load(l->conn) == 0 && look(pool))
+        l = choose(pool);
     if (l == NULL)
         return false;
     if (nxi_conn_load(l->conn) > 0) { /* the next one shall not have to share */
@@ -346,6 +364,7 @@ static void collect(nxi_pool *pool)
 {
     nxi_wires *all = nxi_wires_of(pool);
 
+    all->looked_ns = nxi_core_now(pool->core);
     nxi_openers_collect(all->openers);
     nxi_openers_collect(all->interrupters);
     for (nxi_lane *l = all->lanes, *next; l != NULL; l = next) {

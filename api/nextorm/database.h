@@ -33,8 +33,8 @@ typedef enum nx_pooler { NX_POOLER_NONE, NX_POOLER_TRANSACTION } nx_pooler;
  *                    it fails at once when trying again is of no use (NX_EAUTH, NX_EUNDEFINED: no such database, ...), and
  *                    when no connection has ever been made.
  * An operation that is cancelled or late does not cost its connection: the server is asked to stop, and the connection goes on
- * when it has answered. Inside a session the provider decides what becomes of the transaction: PostgreSQL gives it up, so that
- * all but a rollback (to a savepoint, too) fails with NX_EABORTED.
+ * when it has answered (or is closed after 5 s). In a session it counts as one that failed: when that ends the transaction, all
+ * that follows is NX_EABORTED until the session is rolled back.
  */
 typedef struct nx_bind_options {
     const char *path;          /* SQLite: a file, or ":memory:" */

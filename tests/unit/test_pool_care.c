@@ -491,6 +491,28 @@ Test(pool_care, an_idle_connection_that_talks_is_replaced)
     idle_trouble(true);
 }
 
+/* The application was away, and the end lies in the kernel when it comes back. */
+Test(pool_care, a_connection_that_ended_while_nobody_looked_is_not_used)
+{
+    nx_bind_options options = { .pool_max = 1 };
+
+    open_scripted(&fake_wire_driver, &options);
+    submit(0);
+    TURN_UNTIL(sent_on(FD) == 1);
+    answer_on(FD, 0, false);
+    turn(0);
+    fake_io_advance(20 * MS);
+    fake_io_end(FD);
+    submit(1);
+    cr_assert_eq(done_count, 1u, "never from within submit");
+    TURN_UNTIL(sent_on(FD + 1) == 1);
+    cr_assert_eq(sent_on(FD), 1u);
+    answer_on(FD + 1, 0, false);
+    turn(0);
+    cr_assert_eq(requests[1].status, NX_OK);
+    end_scripted();
+}
+
 /* ------------------------------------------------------------------------------ age */
 
 Test(pool_care, old_connections_are_replaced_not_all_at_once)
