@@ -302,6 +302,8 @@ static bool drop_skipped(nxi_pg *pg, const nxi_pg_job *failed)
         nxi_pg_prepared_forget(p);
     if (job != NULL)
         nxi_pg_job_unasked(pg, job);
+    if (unit->use == NXI_PG_FOR_TABLE)
+        pg->asking = NULL; /* it will not be answered */
     nxi_pg_drop_front(pg);
     return again;
 }
@@ -458,8 +460,10 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
         return broken(pg, error, "the end of an execution out of place");
-    if (type == 'C' && !tag_count(body, size, &count))
-        return broken(pg, error, "a command tag without an end");
+    if (type == 'C' ? !tag_count(body, size, &count) : size != 0)
+        return broken(pg, error, "a malformed end of an execution");
+    if (type != 'C' && unit->use != NXI_PG_FOR_STEP && unit->use != NXI_PG_FOR_NOTHING)
+        return broken(pg, error, "an execution ends as it cannot");
     job = unit->job;
     if (unit->use == NXI_PG_FOR_TABLE)
         nxi_pg_target_done(unit->target);

@@ -88,10 +88,12 @@ nxi_pg_sent nxi_pg_send_piece(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
 
 bool nxi_pg_send_piece_end(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
-    if (!is_rows(nxi_pg_step(job, job->careful_step)))
+    const nxi_step *step = nxi_pg_step(job, job->careful_step);
+
+    if (step == NULL || !is_rows(step))
         return true;
     return nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " ROW_SAVEPOINT, out) &&
-           (job->row_end >= nxi_pg_step(job, job->careful_step)->row_count ||
+           (job->row_end >= step->row_count ||
             nxi_pg_send_text(pg, job, "SAVEPOINT " ROW_SAVEPOINT, out));
 }
 

@@ -1,8 +1,8 @@
 /*
  * copy - many new rows by COPY .. FROM STDIN (FORMAT binary).
  *
- * What COPY needs to know of the table (its columns' types, whether something is in the way) is asked for once by a query that rides along with
- * the first large write; until its answer is there, rows go out by other means.
+ * What COPY needs to know of the table (its columns' types, whether something is in the way) is asked for once on each connection, by a
+ * query in front of the first large write, which waits for the answer.
  *
  * Automatic keys are not drawn before but known afterwards: COPY takes the numbers from the sequence row by row, in order. One number is
  * drawn in front of it and the last one is looked at behind it, in the same transaction: when they are apart by exactly the
@@ -75,10 +75,9 @@ static nxi_pg_target *make_target(nxi_pg *pg, const nxi_table *table)
 }
 
 /* Ask, and have the server answer before the Sync (55.2.3 "Flush"). False: out of memory. */
-static bool ask(nxi_pg *pg, nxi_pg_job *job, const nxi_table *table, nxi_buf *out)
+static bool ask(nxi_pg *pg, nxi_pg_job *job, nxi_pg_target *target, const nxi_table *table, nxi_buf *out)
 {
     static const nxi_pg_oid types[] = { NXI_PG_TEXT, NXI_PG_TEXT };
-    nxi_pg_target *target = make_target(pg, table);
     nxi_pg_prepared *p = nxi_pg_prepare_text(pg, job, KEY_TARGET, target_sql, types, NXI_COUNT(types), out);
     nx_value values[2];
     nxi_pg_unit *unit;
@@ -86,8 +85,11 @@ static bool ask(nxi_pg *pg, nxi_pg_job *job, const nxi_table *table, nxi_buf *ou
     nxi_buf name;
     bool sent;
 
+    if (target == NULL)
+        target = make_target(pg, table);
     if (target == NULL || p == NULL)
         return false;
+    pg->asking = job;
     nxi_buf_init(&name, pg->memory);
     nxi_quote(&nxi_pg_dialect, table->name, &name);
     values[0] = nx_value_text(nx_strn(name.data, name.size));
@@ -211,18 +213,21 @@ static bool has_forms(const nxi_pg_target *target, const nxi_statement *statemen
     return true;
 }
 
-nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_buf *out)
+nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_buf *out, bool *ret_waits)
 {
     nxi_pg_target *target = find_target(pg, statement->table);
 
-    if (target == NULL) {
-        if (!ask(pg, job, statement->table, out))
+    *ret_waits = false;
+    if (job->avoids_copy || pg->unnamed)
+        return NULL;
+    if (target == NULL || !target->is_known) {
+        /* Asked by a job that failed: its answer did not come. */
+        if ((target == NULL || pg->asking != job) && !ask(pg, job, target, statement->table, out))
             out->failed = true;
+        *ret_waits = true;
         return NULL;
     }
-    if (!target->is_known || !target->is_possible || job->avoids_copy || pg->unnamed)
-        return NULL;
-    if (statement->key_column != NULL && !target->keys_follow)
+    if (!target->is_possible || (statement->key_column != NULL && !target->keys_follow))
         return NULL;
     return has_forms(target, statement) ? target : NULL;
 }
@@ -368,7 +373,7 @@ static void fail_copy(nxi_pg_job *job, const nx_error *error, nxi_buf *out)
 
 nxi_pg_sent nxi_pg_send_copy(nxi_pg *pg, nxi_pg_job *job, nxi_pg_target *target, size_t end, nxi_buf *out, size_t enough)
 {
-    const nxi_step *step = nxi_pg_step(job, job->step);
+    const nxi_step *step = nxi_pg_step_at_hand(job);
     bool numbered = step->statement->key_column != NULL;
     nx_error error;
 

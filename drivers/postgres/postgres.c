@@ -104,6 +104,8 @@ void nxi_pg_job_release(nxi_pg *pg, nxi_pg_job *job)
 {
     nxi_pg_job *moved = pg->live[--pg->live_count];
 
+    if (pg->asking == job)
+        pg->asking = NULL;
     pg->live[job->live_at] = moved;
     moved->live_at = job->live_at;
     job->next = pg->spare_jobs;
@@ -227,16 +229,21 @@ static void begin_barrier(void *state)
 
 /* ------------------------------------------------------------------------------ life */
 
-static nx_status open_state(void *state, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error)
+void nxi_pg_init(nxi_pg *pg, const nx_bind_options *options, nxi_memory *memory)
 {
-    nxi_pg *pg = state;
-
     pg->memory = memory;
     pg->status = 'I';
     pg->statements_max = options->statements_max == 0 ? NXI_PG_STATEMENTS_DEFAULT : options->statements_max;
     pg->unnamed = options->pooler == NX_POOLER_TRANSACTION;
     nxi_buf_init(&pg->partial, memory);
     nxi_pg_prepared_init(pg);
+}
+
+static nx_status open_state(void *state, const nx_bind_options *options, nxi_memory *memory, int *ret_fd, nx_error *error)
+{
+    nxi_pg *pg = state;
+
+    nxi_pg_init(pg, options, memory);
     return nxi_pg_link_open(&pg->link, options, memory, ret_fd, error);
 }
 

@@ -215,6 +215,7 @@ typedef struct nxi_pg {
     size_t prepared_count;
     nxi_pg_cursor *cursors;
     nxi_pg_target *targets;
+    const nxi_pg_job *asking;    /* for one of them; compared only */
     /* what is being received */
     nxi_pg_reader reader;
     size_t fetched_capacity;
@@ -281,6 +282,8 @@ NX_MUST_CHECK nx_status nxi_pg_bind_rows(nxi_buf *out, const nxi_pg_prepared *pr
 
 /* ------------------------------------------------------------------------------ units and jobs: postgres.c */
 
+/* A zeroed state that has no socket yet; the wire's close frees it. */
+void nxi_pg_init(nxi_pg *pg, const nx_bind_options *options, nxi_memory *memory);
 /* NULL: out of memory. */
 nxi_pg_unit *nxi_pg_expect(nxi_pg *pg, nxi_pg_unit_kind kind, nxi_pg_job *job, nxi_pg_prepared *prepared);
 static inline nxi_pg_unit *nxi_pg_front(const nxi_pg *pg)
@@ -299,6 +302,13 @@ void nxi_pg_job_release(nxi_pg *pg, nxi_pg_job *job);
 static inline nxi_step *nxi_pg_step(const nxi_pg_job *job, size_t step)
 {
     return job->dead || job->request == NULL || step >= job->request->step_count ? NULL : &job->request->steps[step];
+}
+
+/* The step that is being sent. */
+static inline nxi_step *nxi_pg_step_at_hand(const nxi_pg_job *job)
+{
+    NX_ASSERT(!job->dead && job->step < job->request->step_count);
+    return &job->request->steps[job->step];
 }
 
 /* ------------------------------------------------------------------------------ train.c */
@@ -353,10 +363,8 @@ bool nxi_pg_write_missed(const nxi_pg_unit *unit, int64_t affected, nx_error *re
 NX_MUST_CHECK nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
 
 #define NXI_PG_KEYS_UNKNOWN "nextorm:keys "
-/*
- * The way for a COPY of these rows, or NULL: it is not known yet (then it is asked for), or there is none.
- */
-nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_buf *out);
+/* The way for a COPY of these rows, or NULL: there is none, or (*ret_waits) it was asked for and the job has to wait. */
+nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_buf *out, bool *ret_waits);
 /* Rows job->row up to `end` of the step. */
 nxi_pg_sent nxi_pg_send_copy(nxi_pg *pg, nxi_pg_job *job, nxi_pg_target *target, size_t end, nxi_buf *out, size_t enough);
 NX_MUST_CHECK nx_status nxi_pg_copy_keys(const nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error);

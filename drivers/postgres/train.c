@@ -365,7 +365,7 @@ static nx_status close_cursor(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step,
 
 static nxi_pg_sent send_step(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
 {
-    const nxi_step *step = nxi_pg_step(job, job->step);
+    const nxi_step *step = nxi_pg_step_at_hand(job);
     nx_status status = NX_OK;
 
     switch (step->kind) {

@@ -45,7 +45,7 @@ static nxi_pg_unit *expect_rows(nxi_pg *pg, nxi_pg_job *job, nxi_pg_prepared *p,
     unit->first = first;
     unit->count = count;
     unit->checked = checked;
-    unit->brings_keys = nxi_pg_step(job, job->step)->statement->key_column != NULL;
+    unit->brings_keys = nxi_pg_step_at_hand(job)->statement->key_column != NULL;
     job->keys_pending += unit->brings_keys;
     return unit;
 }
@@ -82,7 +82,7 @@ static const nxi_pg_oid *row_types(nxi_pg *pg, nxi_pg_job *job, const nxi_statem
 
 static nxi_pg_sent send_singly(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough, size_t end)
 {
-    const nxi_step *step = nxi_pg_step(job, job->step);
+    const nxi_step *step = nxi_pg_step_at_hand(job);
     bool checked = must_check_on_server(job, step);
     nxi_pg_variant variant = checked ? NXI_PG_ONE_CHECKED : NXI_PG_ONE;
     nx_error error;
@@ -150,7 +150,7 @@ static size_t chunk_end(const nxi_pg_job *job, const nxi_step *step, size_t end)
 
 static nxi_pg_sent send_chunks(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough, size_t end)
 {
-    const nxi_step *step = nxi_pg_step(job, job->step);
+    const nxi_step *step = nxi_pg_step_at_hand(job);
     bool insert = is_insert(step->statement), checked = step->must_affect && !insert;
     nxi_pg_variant variant = insert || checked ? NXI_PG_MANY : NXI_PG_MANY_UNCHECKED;
     nx_error error;
@@ -226,7 +226,7 @@ static bool needs_keys(const nxi_step *step)
 
 nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
 {
-    const nxi_step *step = nxi_pg_step(job, job->step);
+    const nxi_step *step = nxi_pg_step_at_hand(job);
     size_t end = job->row_end == 0 ? step->row_count : job->row_end;
 
     if (job->keys_pending > 0 && job->row == 0 && !job->copying && (job->has_flushed || needs_keys(step))) {
@@ -241,20 +241,14 @@ nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
         return nxi_pg_send_copy(pg, job, NULL, end, out, enough);
     if (goes_singly(step, end))
         return send_singly(pg, job, out, enough, end);
-    while (goes_by_copy(step, end - job->row)) {
-        nxi_pg_target *target = nxi_pg_copy_target(pg, job, step->statement, out);
-        size_t until = job->row;
-        nxi_pg_sent sent;
+    if (goes_by_copy(step, end - job->row)) {
+        bool waits;
+        nxi_pg_target *target = nxi_pg_copy_target(pg, job, step->statement, out, &waits);
 
+        if (waits && !out->failed)
+            return NXI_PG_SENT_WAITS;
         if (target != NULL)
             return nxi_pg_send_copy(pg, job, target, end, out, enough);
-        /* Not known yet, or not possible: the next ones go otherwise. */
-        until += nxi_min_size(end - until, MANY_ROWS_MAX);
-        sent = send_chunks(pg, job, out, enough, until);
-        if (sent != NXI_PG_SENT_ALL || job->row < until || out->failed)
-            return sent;
-        if (out->size >= enough)
-            return NXI_PG_SENT_SOME;
     }
     return send_chunks(pg, job, out, enough, end);
 }
