@@ -180,6 +180,25 @@ nx_op nx_select_raw(nx_db *db, const char *sql, const nx_value *values, size_t c
     return raw(db, &(nxi_raw){ sql, values, count }, true, tag);
 }
 
+static nx_op describe(nx_db *db, const char *table, bool uniques, void *tag)
+{
+    nxi_op *op = nxi_op_new(db->loop, db, tag, default_deadline(db));
+
+    if (op != NULL)
+        nxi_db_describe(db, op, table, uniques);
+    return nxi_op_handle(op);
+}
+
+nx_op nx_table_columns(nx_db *db, const char *table, void *tag)
+{
+    return describe(db, table, false, tag);
+}
+
+nx_op nx_table_uniques(nx_db *db, const char *table, void *tag)
+{
+    return describe(db, table, true, tag);
+}
+
 /* ------------------------------------------------------------------------------ notifications */
 
 nx_op nx_listen(nx_db *db, const char *channel, void *tag)

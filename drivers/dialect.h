@@ -47,6 +47,11 @@ typedef struct nxi_dialect {
      * in the primary key from 1 or 0, 1 if the database numbers it. No rows: there is no such table.
      */
     const char *table_columns;
+    /*
+     * The same for what is unique in it: name and column, one row for each column, ordered by name. A column that is an
+     * expression is NULL; what holds for some rows only is left out, and may be SQLite's INTEGER PRIMARY KEY.
+     */
+    const char *table_uniques;
     /* What follows the closing parenthesis of CREATE TABLE, e.g. " ENGINE=InnoDB"; may be NULL. */
     const char *table_suffix;
     /* What follows a column that is compared or sorted, so that it goes by value: " COLLATE x", or "". */

@@ -86,6 +86,8 @@ typedef struct nxi_raw { const char *sql; const nx_value *values; size_t count; 
 /* Prepare the step of a raw statement: values are copied into the operation. `rows`: a result is wanted. */
 NX_MUST_CHECK nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi_step *step, nx_error *error);
 void nxi_db_raw(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows);
+/* What the database says about a table: its columns, or what is unique in it. */
+void nxi_db_describe(nx_db *db, nxi_op *op, const char *table, bool uniques);
 /* listen.c */
 void nxi_db_listen(nx_db *db, nxi_op *op, const char *channel);
 void nxi_db_notify(nx_db *db, nxi_op *op, const char *channel, const char *payload);

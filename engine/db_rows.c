@@ -169,6 +169,8 @@ nx_status nxi_raw_step(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows, nxi
     for (size_t i = 0; i < raw->count; i++) {
         bool is_text = raw->values[i].type == NX_TYPE_text || raw->values[i].type == NX_TYPE_longtext ||
                        raw->values[i].type == NX_TYPE_json || raw->values[i].type == NX_TYPE_decimal;
+        if ((unsigned)raw->values[i].type >= NX_TYPE_key)
+            return nxi_fail(error, NX_ETYPE, "parameter %zu is no value", i + 1);
         if (is_text && !nxi_text_is_valid(raw->values[i].text.data, raw->values[i].text.size, NULL))
             return nxi_fail(error, NX_EENCODING, "parameter %zu is no valid UTF-8 text, or has a zero byte in it", i + 1);
         if (!nxi_value_copy(&op->arena, &raw->values[i], &values[i]))
@@ -228,6 +230,29 @@ void nxi_db_raw(nx_db *db, nxi_op *op, const nxi_raw *raw, bool rows)
 
     if (call != NULL)
         nxi_call_submit(call);
+}
+
+void nxi_db_describe(nx_db *db, nxi_op *op, const char *table, bool uniques)
+{
+    nx_error error;
+
+    if (nxi_db_check(db, false, &error) != NX_OK) {
+        nxi_op_fail(op, error.status, &error);
+        return;
+    }
+    const nxi_dialect *dialect = db->driver->dialect;
+    if (table == NULL) {
+        nxi_op_failf(op, NX_EINVAL, "no table is given");
+        return;
+    }
+    nx_value name = nx_value_str(table);
+    nxi_call *call = raw_call(db, op, &(nxi_raw){ uniques ? dialect->table_uniques : dialect->table_columns, &name, 1 }, true,
+                              &error);
+    if (call == NULL)
+        return;
+    call->request.writes = false;
+    call->request.steps[0].read_any = false;
+    nxi_call_submit(call);
 }
 
 /* Rows first as values: which column is which is known only from the answer. */

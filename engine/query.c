@@ -272,6 +272,9 @@ static void finish_scalar(run *r, nxi_op *op, const nxi_step *step)
     if (r->verb == NXI_VERB_MIN || r->verb == NXI_VERB_MAX) {
         const nxi_table *table = r->query->select.table;
         const nxi_column *column = &table->columns[table->field_column[r->ask.column.field]];
+        /* SQLite keeps intervals as microseconds. */
+        if (column->type == NX_TYPE_interval && public->value.type == NX_TYPE_i64)
+            public->value = nx_value_interval((nx_interval){ .microseconds = public->value.i64 });
         nx_status status = public->value.type == NX_TYPE_null
                                ? NX_OK
                                : nxi_value_convert(&op->arena, column->type, column->field->labels, &public->value);

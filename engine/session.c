@@ -321,6 +321,8 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
         return nxi_fail(error, NX_ENOMEM, "no memory for a transaction");
     if (writes && options->read_only)
         return nxi_fail(error, NX_EREADONLY, "the session is read-only");
+    if ((unsigned)options->isolation > NX_ISOLATION_SERIALIZABLE)
+        return nxi_fail(error, NX_EINVAL, "isolation %d is no level", (int)options->isolation);
     request->writes = writes;
     if (part->transaction == 0) {
         if (!writes && !options->serializable && !options->immediate && !options->read_only &&

@@ -38,7 +38,7 @@ const nxi_column *nxi_table_column_named(const nxi_table *table, nx_text column_
 NX_MUST_CHECK nx_status nxi_row_prepare(const nxi_table *table, void *row, bool inserting, const nxi_column *const *columns,
                                         size_t count, nx_error *error);
 
-/* CREATE statements in an order that works: tables (parents first), constraints, indexes; idempotent. *ret_list ends with NULL. */
+/* CREATE statements in an order that works: tables (parents first), constraints, indexes; idempotent. Ends with NULL. */
 NX_MUST_CHECK nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *dialect, nxi_arena *arena,
                                           const char *const **ret_list, nx_error *error);
 /* How many statements drop so many tables: one for all where the dialect can, so that circles of references can be dropped. */

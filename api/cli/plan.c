@@ -154,7 +154,7 @@ static const target_column *numbered_column(const target *into)
     for (size_t i = 0; i < into->column_count; i++) {
         if (into->columns[i].key_part == 0)
             continue;
-        if (found != NULL || !into->columns[i].is_integer_key_type)
+        if (found != NULL || !into->columns[i].is_numbered)
             return NULL;
         found = &into->columns[i];
     }

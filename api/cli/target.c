@@ -86,17 +86,17 @@ static bool take_columns(target *self, const nx_rows *rows)
     for (size_t i = 0; i < rows->row_count; i++) {
         nx_value name = nx_rows_at(rows, i, 0);
         nx_value type = nx_rows_at(rows, i, 1);
-        nx_value key = nx_rows_at(rows, i, 2);
+        nx_value key = nx_rows_at(rows, i, 3), numbered = nx_rows_at(rows, i, 4);
         nx_text declared = type.type == NX_TYPE_text ? type.text : nx_str("");
 
-        if (name.type != NX_TYPE_text || key.type != NX_TYPE_i64) {
+        if (name.type != NX_TYPE_text || key.type != NX_TYPE_i64 || numbered.type != NX_TYPE_i64) {
             complain("%s: cannot read the columns of the table", self->path);
             return false;
         }
         self->columns[i] = (target_column){ .name = copy_text(name.text),
                                             .type = target_type(declared),
                                             .key_part = (unsigned)key.i64,
-                                            .is_integer_key_type = same_name(declared, nx_str("INTEGER")) };
+                                            .is_numbered = numbered.i64 != 0 };
         self->column_count++;
     }
     return true;
@@ -104,8 +104,7 @@ static bool take_columns(target *self, const nx_rows *rows)
 
 static bool look_at_table(target *self, const char *table)
 {
-    nx_op op = nx_select_raw(self->db, "SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid", nx_args(table), NULL);
-    nx_completion done = nx_await(self->loop, op);
+    nx_completion done = nx_await(self->loop, nx_table_columns(self->db, table, NULL));
     bool good;
 
     if (done.status != NX_OK)
@@ -244,14 +243,12 @@ static bool has_index(const nx_rows *rows, const char *const *names, size_t coun
 
 bool target_is_unique(const target *self, const char *table, const char *const *names, size_t count, bool *ret_unique)
 {
-    static const char sql[] = "SELECT i.name, c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c "
-                              "WHERE i.\"unique\" AND NOT i.partial ORDER BY i.seq, c.seqno";
     nx_completion done;
 
     *ret_unique = is_primary_key(self, names, count);
     if (*ret_unique)
         return true;
-    done = nx_await(self->loop, nx_select_raw(self->db, sql, nx_args(table), NULL));
+    done = nx_await(self->loop, nx_table_uniques(self->db, table, NULL));
     if (done.status != NX_OK)
         return report(self->path, done.error, done.status);
     *ret_unique = has_index(done.raw, names, count);

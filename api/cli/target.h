@@ -10,7 +10,7 @@ typedef struct target_column {
     char *name;
     nx_type type;
     unsigned key_part; /* 1-based place in the primary key; 0: not in it */
-    bool is_integer_key_type; /* declared exactly INTEGER: alone in the key, SQLite numbers it */
+    bool is_numbered;  /* the database gives it a value */
 } target_column;
 
 typedef struct target {

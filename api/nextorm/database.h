@@ -143,6 +143,15 @@ NX_API nx_op nx_execute(nx_db *db, const char *sql, const nx_value *values, size
 NX_API nx_op nx_select_raw(nx_db *db, const char *sql, const nx_value *values, size_t count, void *tag);
 
 /*
+ * What the database says about a table, mapped or not, as the rows of a raw query; none when there is no such table.
+ * Columns in their order: name, type as the database calls it (text), 1 if it can be NULL, its number in the primary key
+ * from 1 (0: not in it), 1 if the database numbers it (i64). Uniques: name and column (text; NULL: an expression) of each
+ * unique index or constraint that holds for all rows, one row for each column, ordered by name.
+ */
+NX_API nx_op nx_table_columns(nx_db *db, const char *table, void *tag);
+NX_API nx_op nx_table_uniques(nx_db *db, const char *table, void *tag);
+
+/*
  * Listen for notifications (PostgreSQL's LISTEN): one operation with many completions, all but the last with NX_MORE. The first
  * says that listening has begun (value: SQL's NULL); each further one is a notification (value: its payload, a text, maybe
  * empty). A program that wants to miss nothing reads the state after the first. The operation ends only

@@ -212,6 +212,13 @@ static const char table_columns[] =
     "LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
     "WHERE a.attrelid = to_regclass(quote_ident(?)) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
+static const char table_uniques[] =
+    "SELECT c.relname::text AS name, a.attname::text AS column_name FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c "
+    "ON c.oid = i.indexrelid CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place) "
+    "LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0 "
+    "WHERE i.indrelid = to_regclass(quote_ident(?)) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND "
+    "k.place <= i.indnkeyatts ORDER BY c.relname, k.place";
+
 /* Texts go by the collation of the database or of the column, as its users expect; all else goes by value anyway. */
 static const char *collation(nx_type type)
 {
@@ -239,8 +246,9 @@ const nxi_dialect nxi_pg_dialect = {
     .column_check = column_check,
     .add_constraint = add_constraint,
     /* "nextorm" as a number. CREATE .. IF NOT EXISTS fails when two processes run it at once: both look, and both create. */
-    .schema_lock = "DO 'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(31073815462113901); END'",
+    .schema_lock = "SELECT pg_catalog.pg_advisory_xact_lock(31073815462113901)",
     .table_columns = table_columns,
+    .table_uniques = table_uniques,
     .collation = collation,
     .in_list = in_list,
     .in_render = in_render,

@@ -285,7 +285,11 @@ const nxi_dialect nxi_sq_dialect = {
     .in_values = in_values,
     .like = like,
     .concat = "GROUP_CONCAT(",
-    .table_columns = "WITH c AS (SELECT * FROM pragma_table_info(?)) "
-                     "SELECT name, type, \"notnull\" = 0 AS nullable, pk AS key_part, "
-                     "pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM c) = 1 AS numbered FROM c ORDER BY cid",
+    .table_columns =
+        "WITH c AS (SELECT * FROM pragma_table_info(?)), "
+        "d AS (SELECT *, pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM c) = 1 AS numbered FROM c) "
+        "SELECT name, type, \"notnull\" = 0 AND NOT numbered AS nullable, pk AS key_part, numbered FROM d ORDER BY cid",
+    .table_uniques = "SELECT i.name AS name, c.name AS column_name "
+                     "FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c WHERE i.\"unique\" AND NOT i.partial ORDER "
+                     "BY i.name, c.seqno",
 };

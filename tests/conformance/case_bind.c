@@ -1,6 +1,8 @@
 /*
  * bind - providers, binding, mapping, tables; and rows whose entity is made at run time.
  */
+#include <stdio.h>
+
 #include "cases.h"
 
 CASE(bind, unknown_provider_lists_the_known)
@@ -137,15 +139,58 @@ static void refuse(nxt_fixture *f, int number, const nx_entity *entity, const ch
     nx_db_free(db);
 }
 
-#define KEY { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64, .offset = 0, .size = 8 }
-#define FIELD(n, t, s, ...) { .name = n, .kind = NX_KIND_REQ, .type = NX_TYPE_##t, .offset = 8, .size = s, ##__VA_ARGS__ }
+#define KEY                                                                                                                      \
+    {                                                                                                                            \
+        .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64, .offset = 0, .size = 8                                            \
+    }
+#define FIELD(n, t, s, ...)                                                                                                      \
+    {                                                                                                                            \
+        .name = n, .kind = NX_KIND_REQ, .type = NX_TYPE_##t, .offset = 8, .size = s, ##__VA_ARGS__                               \
+    }
 #define REFUSE(name_, culprit, ...)                                                                                              \
     do {                                                                                                                         \
-        static const nx_field fields[] = {__VA_ARGS__};                                                                          \
+        static const nx_field fields[] = { __VA_ARGS__ };                                                                        \
         static const nx_entity entity = {                                                                                        \
-            .name = name_, .row_size = 64, .field_count = sizeof(fields) / sizeof(fields[0]), .fields = fields};                 \
+            .name = name_, .row_size = 64, .field_count = sizeof(fields) / sizeof(fields[0]), .fields = fields                   \
+        };                                                                                                                       \
         refuse(f, 1, &entity, culprit);                                                                                          \
     } while (0)
+
+/* One row as text: "name nullable key numbered; ". */
+static void describe_columns(nxt_fixture *f, const char *table, char *text, size_t size)
+{
+    nx_completion c = OK(f, nx_table_columns(f->db, table, NULL));
+    text[0] = '\0';
+    for (size_t i = 0; c.raw != NULL && i < c.raw->row_count; i++) {
+        size_t used = strlen(text);
+        cr_expect_eq(nx_rows_at(c.raw, i, 1).type, NX_TYPE_text);
+        snprintf(text + used, size - used, "%s%s %lld %lld %lld", i == 0 ? "" : "; ", nx_rows_at(c.raw, i, 0).text.data,
+                 (long long)nx_rows_at(c.raw, i, 2).i64, (long long)nx_rows_at(c.raw, i, 3).i64,
+                 (long long)nx_rows_at(c.raw, i, 4).i64);
+    }
+    nxt_seen(f, &c);
+}
+
+CASE(bind, tables_describe_themselves)
+{
+    char text[512];
+    describe_columns(f, "author", text, sizeof(text));
+    cr_expect_str_eq(text, "id 0 1 1; name 0 0 0; born 1 0 0");
+    describe_columns(f, "city", text, sizeof(text));
+    cr_expect_str_eq(text, "country 0 1 0; code 0 2 0; name 0 0 0");
+    describe_columns(f, "there is no 'such' \"table\"", text, sizeof(text));
+    cr_expect_str_eq(text, "");
+    nx_completion c = OK(f, nx_table_uniques(f->db, "author", NULL));
+    bool is_found = false;
+    for (size_t i = 0; i < c.raw->row_count; i++)
+        is_found = is_found || nxt_text_is(nx_rows_at(c.raw, i, 1).text, "name");
+    cr_expect(is_found);
+    nxt_seen(f, &c);
+    c = OK(f, nx_table_uniques(f->db, "nothing", NULL));
+    cr_expect(c.raw == NULL || c.raw->row_count == 0);
+    nxt_seen(f, &c);
+    FAILS(f, nx_table_columns(f->db, NULL, NULL), NX_EINVAL);
+}
 
 CASE(bind, mapping_mistakes_are_named)
 {
@@ -157,12 +202,12 @@ CASE(bind, mapping_mistakes_are_named)
     REFUSE("NoLabels", "a", KEY, FIELD("a", enumeration, 4));
     REFUSE("Empty", "Empty", KEY, FIELD("", i64, 8));
     REFUSE("NoTarget", "a", KEY,
-           {.name = "a",
-            .kind = NX_KIND_SINGLE,
-            .type = NX_TYPE_key,
-            .offset = 8,
-            .size = sizeof(nx_reference),
-            .target = &Post_entity});
+           { .name = "a",
+             .kind = NX_KIND_SINGLE,
+             .type = NX_TYPE_key,
+             .offset = 8,
+             .size = sizeof(nx_reference),
+             .target = &Post_entity });
 }
 
 CASE(bind, entity_made_at_run_time)
@@ -206,8 +251,8 @@ CASE(bind, entity_made_at_run_time)
 
 CASE(bind, run_time_entity_mistakes)
 {
-    const nx_field twice[] = {{.name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64},
-                              {.name = "id", .kind = NX_KIND_REQ, .type = NX_TYPE_i64}};
+    const nx_field twice[] = { { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64 },
+                               { .name = "id", .kind = NX_KIND_REQ, .type = NX_TYPE_i64 } };
     const nx_field nothing[] = { { .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_null } };
     nx_entity *entity = NULL;
     cr_expect_eq(nx_entity_new("E", twice, 2, NULL, &entity), NX_EINVAL);

@@ -16,9 +16,9 @@ static void ten(nxt_fixture *f)
     OK(f, nx_save(f->db, p, NULL));
 }
 
-#define MATCHES(f, condition, expected)                                                            \
+#define MATCHES(f, condition, expected)                                                                                          \
     cr_expect_eq(COUNT((f), nx_count(nx_filter(nx_select((f)->db, Post), (condition)), NULL)), (expected), "%s", #condition)
-#define TEXT_MATCHES(f, expected, text, ...)                                                       \
+#define TEXT_MATCHES(f, expected, text, ...)                                                                                     \
     cr_expect_eq(COUNT((f), nx_count(nx_where(nx_select((f)->db, Post), (text), __VA_ARGS__), NULL)), (expected), "%s", (text))
 
 CASE(queries, comparisons)
@@ -91,7 +91,7 @@ CASE(queries, list_of_a_hundred_thousand)
         values[i] = nx_value_i64(i * 2);
     MATCHES(f, nx_in_values(Post_.score, values, MANY), 500);
     MATCHES(f, nx_not_in_values(Post_.score, values, MANY), 500);
-    char (*titles)[16] = calloc(MANY, sizeof(*titles));
+    char(*titles)[16] = calloc(MANY, sizeof(*titles));
     cr_assert_not_null(titles);
     for (int i = 0; i < MANY; i++) {
         snprintf(titles[i], sizeof(titles[i]), "post %d", i);
@@ -412,6 +412,46 @@ CASE(queries, for_update_needs_a_session)
     p->score = nx_some(i32, 100);
     nxt_end(f, s);
     MATCHES(f, nx_eq(Post_.score, 100), 1);
+}
+
+CASE(queries, locked_rows_need_not_be_waited_for)
+{
+    unsigned flags[] = { 0, NX_LOCK_NOWAIT, NX_LOCK_SKIP_LOCKED };
+    ten(f);
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        nx_session *s = nxt_session(f, NULL);
+        nx_query *q = nx_for_update_with(nx_filter(nx_select(s, Post), nx_ge(Post_.score, 5)), flags[i]);
+        nx_completion c = OK(f, nx_fetch_all(nx_order_by(q, nx_asc(Post_.id)), NULL));
+        cr_expect_eq(c.count, 5, "nobody else holds them");
+        nxt_seen(f, &c);
+        nxt_end(f, s);
+    }
+    nx_session *s = nxt_session(f, NULL);
+    FAILS(f, nx_fetch_all(nx_for_update_with(nx_select(s, Post), NX_LOCK_NOWAIT | NX_LOCK_SKIP_LOCKED), NULL), NX_EINVAL);
+    FAILS(f, nx_fetch_all(nx_for_update_with(nx_select(s, Post), 4), NULL), NX_EINVAL);
+    nx_session_free(s);
+}
+
+CASE(queries, values_as_one_text)
+{
+    ten(f);
+    nx_completion c =
+        OK(f, nx_group_concat(nx_order_by(nx_filter(nx_select(f->db, Post), nx_lt(Post_.score, 4)), nx_desc(Post_.score)),
+                              Post_.title, "'; ", NULL));
+    cr_expect_eq(c.value.type, NX_TYPE_text);
+    cr_expect(nxt_text_is(c.value.text, "post 3'; post 2'; post 1'; post 0"));
+    c = OK(f, nx_group_concat(nx_order_by(nx_limit(nx_select(f->db, Post), 2), nx_asc(Post_.id)), Post_.score, NULL, NULL));
+    cr_expect(nxt_text_is(c.value.text, "0,1,2,3,4,5,6,7,8,9"), "limits are ignored, NULLs left out");
+    c = OK(f, nx_group_concat(nx_filter(nx_select(f->db, Post), nx_eq(Post_.id, -1)), Post_.title, "", NULL));
+    cr_expect_eq(c.value.type, NX_TYPE_null, "over no rows");
+    FAILS(f, nx_group_concat(nx_select(f->db, Post), Post_.draft, ",", NULL), NX_ETYPE);
+    FAILS(f, nx_group_concat(nx_select(f->db, Post), Post_.title, "\xff", NULL), NX_EENCODING);
+    nx_session *s = nxt_session(f, NULL);
+    nxt_seen(f, &c);
+    c = OK(f, nx_group_concat(nx_filter(nx_select(s, Post), nx_eq(Post_.score, 1)), Post_.title, "", NULL));
+    cr_expect(nxt_text_is(c.value.text, "post 1"));
+    nxt_seen(f, &c);
+    nxt_end(f, s);
 }
 
 CASE(queries, lazy_fields)

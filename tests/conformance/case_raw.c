@@ -15,9 +15,10 @@ CASE(raw, execute_counts_affected_rows)
 CASE(raw, rows_are_named_and_typed)
 {
     nxt_posts(f, 3);
-    nx_completion c =
-        OK(f, nx_select_raw(f->db, "SELECT id, title AS t, NULL AS empty, 1.5 AS r FROM post WHERE draft = ? ORDER BY id",
-                            nx_args(true), NULL));
+    nx_completion c = OK(f, nx_select_raw(f->db,
+                                          "SELECT id, title AS t, NULL AS empty, CAST(1.5 AS DOUBLE PRECISION) AS r FROM post "
+                                          "WHERE draft = ? ORDER BY id",
+                                          nx_args(true), NULL));
     cr_assert_not_null(c.raw);
     cr_assert_eq(c.raw->column_count, 4U);
     cr_assert_eq(c.raw->row_count, 2U);
@@ -58,6 +59,8 @@ CASE(raw, wrong_number_of_values)
     FAILS(f, nx_select_raw(f->db, "SELECT ?", nx_no_args, NULL), NX_EINVAL);
     FAILS(f, nx_select_raw(f->db, "SELECT ?", nx_args(1, 2), NULL), NX_EINVAL);
     FAILS(f, nx_execute(f->db, "DELETE FROM post WHERE id = ?", nx_args(1, 2), NULL), NX_EINVAL);
+    for (unsigned type = NX_TYPE_key; type < 100; type++) /* numbers that are no type of a value */
+        FAILS(f, nx_execute(f->db, "DELETE FROM post WHERE id = ?", &(nx_value){ .type = (nx_type)type }, 1, NULL), NX_ETYPE);
 }
 
 CASE(raw, several_statements_are_refused)

@@ -322,6 +322,25 @@ CASE(sessions, isolation_options_work)
     }
 }
 
+CASE(sessions, isolation_levels)
+{
+    nx_isolation levels[] = { NX_ISOLATION_READ_COMMITTED, NX_ISOLATION_REPEATABLE_READ, NX_ISOLATION_SERIALIZABLE };
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        nx_session *s = nxt_session(f, &(nx_session_options){ .isolation = levels[i] });
+        int64_t before = COUNT(f, nx_count(nx_select(s, Post), NULL));
+        new_post(s, "post");
+        nxt_end(f, s);
+        cr_expect_eq(count_posts(f), before + 1);
+    }
+    nx_session *s = nxt_session(
+        f, &(nx_session_options){ .isolation = NX_ISOLATION_SERIALIZABLE, .read_only = true, .deferrable = true });
+    cr_expect_eq(COUNT(f, nx_count(nx_select(s, Post), NULL)), 3);
+    nxt_end(f, s);
+    s = nxt_session(f, &(nx_session_options){ .isolation = (nx_isolation)99 });
+    FAILS(f, nx_count(nx_select(s, Post), NULL), NX_EINVAL);
+    nx_session_free(s);
+}
+
 CASE(sessions, add_takes_a_row_of_the_database)
 {
     Post *outside = nxt_post(f, "outside", 1, NULL);

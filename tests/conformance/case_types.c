@@ -52,6 +52,54 @@ static Every *make(nxt_fixture *f)
     return e;
 }
 
+/* Goal: the least and the greatest of every type that has an order are found by value and come as that type. */
+CASE(types, least_and_greatest)
+{
+    static const nx_column *const columns[] = {
+        &Every_.boolean, &Every_.i16,         &Every_.i32,         &Every_.i64,      &Every_.u32,  &Every_.f64,
+        &Every_.text,    &Every_.longtext,    &Every_.decimal,     &Every_.date,     &Every_.time, &Every_.timestamp,
+        &Every_.ulid,    &Every_.timestamptz, &Every_.enumeration, &Every_.interval, &Every_.uuid,
+    };
+    Every *low = make(f), *high = make(f);
+    low->boolean = false;
+    low->u32 = 0;
+    low->uuid = (nx_uuid){ { 0x0a } };
+    high->uuid = (nx_uuid){ { 0xa0 } };
+    high->i16 = 9;
+    high->i32 = 100000;
+    high->i64++;
+    high->u32 = UINT32_MAX;
+    high->f64 = 10;
+    high->text = nx_str("texts");
+    high->longtext = nx_str("longtexts");
+    low->longtext = nx_str("longtext");
+    high->decimal = nx_dec("9.50");
+    high->date.days++;
+    high->time.microseconds++;
+    high->timestamp.microseconds++;
+    high->timestamptz.microseconds++;
+    high->interval.microseconds++;
+    high->ulid.byte[0]++;
+    high->enumeration = 0; /* by their labels: "red" comes after "blue" */
+    OK(f, nx_save(f->db, high, NULL));
+    OK(f, nx_save(f->db, low, NULL));
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        char found[128], wanted[128];
+        nx_value value;
+        const char *name = Every_entity.fields[columns[i]->field].name;
+        for (int greatest = 0; greatest < 2; greatest++) {
+            nx_query *q = nx_select(f->db, Every);
+            nx_completion c = OK(f, greatest ? nx_max(q, *columns[i], NULL) : nx_min(q, *columns[i], NULL));
+            cr_assert_eq(nx_row_get(greatest ? high : low, *columns[i], &value), NX_OK);
+            nx_value_format(value, wanted, sizeof(wanted));
+            nx_value_format(c.value, found, sizeof(found));
+            cr_expect_eq(c.value.type, value.type, "%s", name);
+            cr_expect_str_eq(found, wanted, "%s: %s, not %s", name, found, wanted);
+            nxt_seen(f, &c);
+        }
+    }
+}
+
 CASE(types, usual_values)
 {
     Every *e = make(f), *r = store(f, e);
@@ -181,17 +229,17 @@ CASE(types, integers_at_their_limits)
 
 CASE(types, doubles_bit_for_bit)
 {
-    const double values[] = {0.0,
-                             -0.0,
-                             DBL_MIN,
-                             DBL_MAX,
-                             -DBL_MAX,
-                             DBL_EPSILON,
-                             4.9406564584124654e-324,
-                             1e15,
-                             9007199254740993.0,
-                             (double)INFINITY,
-                             -(double)INFINITY};
+    const double values[] = { 0.0,
+                              -0.0,
+                              DBL_MIN,
+                              DBL_MAX,
+                              -DBL_MAX,
+                              DBL_EPSILON,
+                              4.9406564584124654e-324,
+                              1e15,
+                              9007199254740993.0,
+                              (double)INFINITY,
+                              -(double)INFINITY };
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         Every *e = make(f);
@@ -257,7 +305,8 @@ CASE(types, dates_and_times_at_their_limits)
 {
     static const int32_t days[] = { 0, -1, 1, 59, 60, -25509, -719162, 2932896, 11016, 11017 };
     static const int64_t instants[] = {
-        0, -1, 1, INT64_C(-62135596800000000), INT64_C(253402300799999999), INT64_C(951782400000000)};
+        0, -1, 1, INT64_C(-62135596800000000), INT64_C(253402300799999999), INT64_C(951782400000000)
+    };
 
     for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
         Every *e = make(f);
@@ -294,14 +343,14 @@ CASE(types, infinities_of_time)
 
 CASE(types, decimals_keep_their_digits)
 {
-    static const char *const values[] = {"0", "-0.01", "123456789012345678901234567890.123456789", "1.10",
-                                         "99999999999999999999"};
+    static const char *const values[] = { "0", "-0.01", "123456789012345678901234567890.123456789", "1.10",
+                                          "99999999999999999999" };
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         Every *e = make(f);
         e->decimal = nx_dec(values[i]);
         Every *r = store(f, e);
-        cr_expect(nxt_text_is((nx_text){r->decimal.data, r->decimal.size}, values[i]), "%s came back as %s", values[i],
+        cr_expect(nxt_text_is((nx_text){ r->decimal.data, r->decimal.size }, values[i]), "%s came back as %s", values[i],
                   r->decimal.data);
     }
 }

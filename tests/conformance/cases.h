@@ -24,6 +24,7 @@
     X(bind, tables_are_made_once) \
     X(bind, drop_table_minds_its_rows) \
     X(bind, drop_all_tables) \
+    X(bind, tables_describe_themselves) \
     X(bind, mapping_mistakes_are_named) \
     X(bind, entity_made_at_run_time) \
     X(bind, run_time_entity_mistakes) \
@@ -165,6 +166,8 @@
     X(queries, keyset_pages_over_nulls) \
     X(queries, sql_is_shown_without_running) \
     X(queries, for_update_needs_a_session) \
+    X(queries, locked_rows_need_not_be_waited_for) \
+    X(queries, values_as_one_text) \
     X(queries, lazy_fields) \
     X(queries, deep_and_wide_conditions)
 #define NXT_RAW_CASES(X) \
@@ -224,6 +227,7 @@
     X(sessions, entity_that_no_database_maps) \
     X(sessions, read_only_refuses_writes) \
     X(sessions, isolation_options_work) \
+    X(sessions, isolation_levels) \
     X(sessions, add_takes_a_row_of_the_database) \
     X(sessions, refresh) \
     X(sessions, with_session_block) \
@@ -251,6 +255,7 @@
     X(streams, left_open_at_the_end)
 #define NXT_TYPES_CASES(X) \
     X(types, usual_values) \
+    X(types, least_and_greatest) \
     X(types, optional_absent_is_null) \
     X(types, optional_present) \
     X(types, integers_at_their_limits) \
