@@ -242,6 +242,7 @@ nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx
             break;
         pause_before_retry(loop, attempt);
     }
+    error.object = NULL; /* it went with the session */
     if (ret_error != NULL)
         *ret_error = error;
     return status;

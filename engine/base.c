@@ -38,6 +38,7 @@ void nxi_error_reset(nx_error *error)
     error->server_code = 0;
     error->position = 0;
     error->row = -1;
+    error->object = NULL;
     error->retryable = false;
     error->sqlstate[0] = error->message[0] = error->detail[0] = '\0';
     error->table[0] = error->column[0] = error->constraint[0] = '\0';

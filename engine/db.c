@@ -340,24 +340,23 @@ static void finish_plainly(nxi_call *call)
         nxi_op_finish(call->op);
 }
 
-/* Run texts without parameters as one transaction; `first`, unless NULL, before them. */
-static void run_script(nx_db *db, nxi_op *op, const char *first, const char *const *list, size_t list_count)
+/* Texts without parameters, as one transaction; `first`, unless NULL, before them. NULL: out of memory. */
+static nxi_call *script_call(nx_db *db, nxi_op *op, const char *first, const char *const *list, size_t list_count,
+                             void (*then)(nxi_call *call))
 {
     size_t ahead = first != NULL, count = ahead + list_count;
-    nxi_call *call = nxi_call_new(op, db, count, finish_plainly);
+    nxi_call *call = nxi_call_new(op, db, count, then);
     nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count == 0 ? 1 : count);
 
-    if (call == NULL || statements == NULL) {
-        nxi_op_fail(op, NX_ENOMEM, NULL);
-        return;
-    }
+    if (call == NULL || statements == NULL)
+        return NULL;
     for (size_t i = 0; i < count; i++) {
         const char *sql = i < ahead ? first : list[i - ahead];
         statements[i] = (nxi_statement){ .writes = true, .sql = sql, .sql_size = strlen(sql) };
         call->request.steps[i] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = &statements[i] };
     }
     call->request.writes = true;
-    nxi_call_submit(call);
+    return call;
 }
 
 void nxi_db_create(nx_db *db, nxi_op *op)
@@ -371,10 +370,15 @@ void nxi_db_create(nx_db *db, nxi_op *op)
     }
     while (db->create_list[count] != NULL)
         count++;
-    if (count == 0)
+    if (count == 0) {
         nxi_op_finish(op);
+        return;
+    }
+    nxi_call *call = script_call(db, op, db->driver->dialect->schema_lock, db->create_list, count, finish_plainly);
+    if (call == NULL)
+        nxi_op_fail(op, NX_ENOMEM, NULL);
     else
-        run_script(db, op, db->driver->dialect->schema_lock, db->create_list, count);
+        nxi_call_submit(call);
 }
 
 void nxi_db_map(nx_db *db, nxi_op *op, bool create)
@@ -408,78 +412,174 @@ const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity)
 
 /* ------------------------------------------------------------------------------ dropping */
 
+/*
+ * One transaction looks into the tables and drops them, so that no row can come in between. A table that is not there ends
+ * it: it holds nothing, and whether that is an error the DROP decides, so it begins again without looking at that one.
+ */
 typedef struct drop {
     const char *const *tables;
     const char **texts;
+    bool *absent;   /* by table */
+    size_t *probed; /* the tables that the steps look at */
     size_t count, text_count;
-    size_t probed; /* tables before this one were looked at */
+    uint64_t transaction; /* 0: none is open */
+    nx_error error;
 } drop;
 
-static void probe_from(nx_db *db, nxi_op *op, drop *plan, size_t first);
+static void probe(nx_db *db, nxi_op *op, drop *plan);
+
+static void drop_given_up(nxi_call *call)
+{
+    const drop *plan = call->context;
+
+    nxi_op_fail(call->op, plan->error.status, &plan->error);
+}
+
+/* Fail with plan->error when the transaction is rolled back. */
+static void drop_give_up(nx_db *db, nxi_op *op, drop *plan)
+{
+    nxi_call *call = plan->transaction == 0 ? NULL : nxi_call_new(op, db, 0, drop_given_up);
+
+    if (call == NULL) {
+        nxi_op_fail(op, plan->error.status, &plan->error);
+        return;
+    }
+    call->context = plan;
+    call->request.transaction = plan->transaction;
+    call->request.end = NXI_END_ROLLBACK;
+    /* A rollback is not stopped by the deadline that caused it. */
+    op->stopped = NX_OK;
+    nxi_timer_clear(op->loop->core, &op->deadline);
+    nxi_call_submit(call);
+}
+
+static void drop_failed(nxi_call *call)
+{
+    drop *plan = call->context;
+
+    if (call->request.error != NULL)
+        plan->error = *call->request.error;
+    else
+        nxi_fail(&plan->error, call->request.status, "%s", nx_status_text(call->request.status));
+    plan->transaction = call->request.in_transaction ? plan->transaction : 0;
+    drop_give_up(call->db, call->op, plan);
+}
+
+static void dropped(nxi_call *call)
+{
+    if (call->request.status == NX_OK)
+        nxi_op_finish(call->op);
+    else
+        drop_failed(call);
+}
+
+static void drop_tables(nx_db *db, nxi_op *op, drop *plan)
+{
+    nxi_call *call = script_call(db, op, NULL, plan->texts, plan->text_count, dropped);
+
+    if (call == NULL) {
+        nxi_fail(&plan->error, NX_ENOMEM, "no memory to drop tables");
+        drop_give_up(db, op, plan);
+        return;
+    }
+    call->context = plan;
+    call->request.transaction = plan->transaction;
+    call->request.end = plan->transaction == 0 ? NXI_END_NONE : NXI_END_COMMIT;
+    nxi_call_submit(call);
+}
 
 static void drop_probed(nxi_call *call)
 {
     drop *plan = call->context;
     const nxi_request *request = &call->request;
-    size_t done = request->status == NX_OK ? request->step_count : request->failed_step;
 
-    for (size_t i = 0; i < done && i < request->step_count; i++)
-        if (request->steps[i].raw.row_count != 0) {
-            nxi_op_failf(call->op, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA",
-                         plan->tables[plan->probed + i]);
-            return;
-        }
-    /* A table that is not there holds nothing, and whether that is an error the DROP decides; the others are still looked at. */
-    if (request->status != NX_OK && request->status != NX_EUNDEFINED) {
-        nxi_op_fail(call->op, request->status, request->error);
+    if (request->status == NX_EUNDEFINED && !request->in_transaction && request->failed_step < request->step_count) {
+        plan->absent[plan->probed[request->failed_step]] = true;
+        probe(call->db, call->op, plan);
         return;
     }
-    size_t next = plan->probed + done + (request->status == NX_OK ? 0 : 1);
-    if (next < plan->count)
-        probe_from(call->db, call->op, plan, next);
-    else
-        run_script(call->db, call->op, NULL, plan->texts, plan->text_count);
+    if (request->status != NX_OK) {
+        drop_failed(call);
+        return;
+    }
+    for (size_t i = 0; i < request->step_count; i++) {
+        if (request->steps[i].raw.row_count == 0)
+            continue;
+        nxi_fail(&plan->error, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA",
+                 plan->tables[plan->probed[i]]);
+        nxi_error_name(plan->error.table, plan->tables[plan->probed[i]]);
+        drop_give_up(call->db, call->op, plan);
+        return;
+    }
+    drop_tables(call->db, call->op, plan);
 }
 
-static bool probe_steps(nx_db *db, nxi_op *op, const drop *plan, nxi_step *steps)
+static bool probe_step(nx_db *db, nxi_op *op, const char *table, nxi_step *step)
 {
-    size_t count = plan->count - plan->probed;
-    nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count);
+    nxi_statement *statement = NXI_ARENA_NEW(&op->arena, nxi_statement);
+    const char *text = NULL;
     nxi_buf sql;
-    bool done = statements != NULL;
 
     nxi_buf_init(&sql, op->loop->memory);
-    for (size_t i = 0; done && i < count; i++) {
-        nxi_buf_clear(&sql);
-        nxi_buf_puts(&sql, "SELECT 1 FROM ");
-        nxi_quote(db->driver->dialect, plan->tables[plan->probed + i], &sql);
-        nxi_buf_puts(&sql, " LIMIT 1");
-        const char *text = sql.failed ? NULL : nxi_arena_text(&op->arena, sql.data, sql.size);
-        done = text != NULL;
-        statements[i] = (nxi_statement){ .sql = text, .sql_size = sql.size };
-        steps[i] = (nxi_step){ .kind = NXI_STEP_RAW, .statement = &statements[i], .row_limit = 1 };
+    nxi_buf_puts(&sql, "SELECT 1 FROM ");
+    nxi_quote(db->driver->dialect, table, &sql);
+    nxi_buf_puts(&sql, " LIMIT 1");
+    if (!sql.failed)
+        text = nxi_arena_text(&op->arena, sql.data, sql.size);
+    if (statement != NULL && text != NULL) {
+        *statement = (nxi_statement){ .sql = text, .sql_size = sql.size };
+        *step = (nxi_step){ .kind = NXI_STEP_RAW, .statement = statement, .row_limit = 1 };
     }
     nxi_buf_fini(&sql);
-    return done;
+    return statement != NULL && text != NULL;
 }
 
-static void probe_from(nx_db *db, nxi_op *op, drop *plan, size_t first)
+static void probe(nx_db *db, nxi_op *op, drop *plan)
 {
-    nxi_call *call = nxi_call_new(op, db, plan->count - first, drop_probed);
+    nxi_call *call;
+    size_t count = 0;
 
-    plan->probed = first;
-    if (call == NULL || !probe_steps(db, op, plan, call->request.steps)) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->absent[i])
+            plan->probed[count++] = i;
+    plan->transaction = 0;
+    if (count == 0) {
+        drop_tables(db, op, plan);
+        return;
+    }
+    call = nxi_call_new(op, db, count, drop_probed);
+    for (size_t i = 0; call != NULL && i < count; i++)
+        if (!probe_step(db, op, plan->tables[plan->probed[i]], &call->request.steps[i]))
+            call = NULL;
+    if (call == NULL) {
         nxi_op_fail(op, NX_ENOMEM, NULL);
         return;
     }
+    plan->transaction = ++op->loop->last_transaction;
     call->context = plan;
+    call->request.transaction = plan->transaction;
+    call->request.begin = NXI_BEGIN_WRITE;
+    call->request.writes = true;
     nxi_call_submit(call);
+}
+
+static drop *drop_new(nxi_op *op, const char *const *tables, size_t count)
+{
+    drop *plan = NXI_ARENA_NEW(&op->arena, drop);
+
+    if (plan == NULL)
+        return NULL;
+    plan->tables = tables;
+    plan->count = count;
+    plan->texts = NXI_ARENA_ARRAY(&op->arena, const char *, count);
+    plan->absent = NXI_ARENA_ARRAY(&op->arena, bool, count);
+    plan->probed = NXI_ARENA_ARRAY(&op->arena, size_t, count);
+    return plan->texts == NULL || plan->absent == NULL || plan->probed == NULL ? NULL : plan;
 }
 
 void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count, unsigned flags)
 {
     nx_error error;
-    drop *plan = NXI_ARENA_NEW(&op->arena, drop);
 
     if (nxi_db_check(db, false, &error) != NX_OK) {
         nxi_op_fail(op, error.status, &error);
@@ -489,10 +589,9 @@ void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count,
         nxi_op_finish(op);
         return;
     }
-    if (plan == NULL || (plan->texts = NXI_ARENA_ARRAY(&op->arena, const char *, count)) == NULL)
+    drop *plan = drop_new(op, tables, count);
+    if (plan == NULL)
         goto no_memory;
-    plan->tables = tables;
-    plan->count = count;
     for (size_t i = 0; i < count; i++) {
         if (tables[i] == NULL || !nxi_identifier_is_valid(db->driver->dialect, tables[i])) {
             nxi_op_failf(op, NX_EINVAL, "\"%.100s\" is no table name", tables[i] == NULL ? "" : tables[i]);
@@ -506,11 +605,10 @@ void nxi_db_drop(nx_db *db, nxi_op *op, const char *const *tables, size_t count,
         if (plan->texts[i] == NULL)
             goto no_memory;
     }
-    if ((flags & NX_DROP_WITH_ALL_DATA) != 0) {
-        run_script(db, op, NULL, plan->texts, plan->text_count);
-        return;
-    }
-    probe_from(db, op, plan, 0);
+    if ((flags & NX_DROP_WITH_ALL_DATA) != 0)
+        drop_tables(db, op, plan);
+    else
+        probe(db, op, plan);
     return;
 
 no_memory:

@@ -101,15 +101,30 @@ void nxi_db_release_row(nx_db *db, void *row)
 
 typedef struct row_write {
     nxi_plan plan;
-    nxi_write write;
+    void *row;
 } row_write;
+
+static void fail_row(nxi_op *op, nx_status status, const nx_error *about, void *row)
+{
+    nx_error error;
+
+    if (about == NULL) {
+        nxi_op_fail(op, status, NULL);
+        return;
+    }
+    error = *about;
+    error.object = status == NX_ENOMEM ? NULL : row;
+    error.row = -1;
+    nxi_op_fail(op, status, &error);
+}
 
 static void row_written(nxi_call *call)
 {
     row_write *w = call->context;
 
-    if (!nxi_call_is_ok(call)) {
+    if (call->request.status != NX_OK) {
         nxi_plan_undo(&w->plan);
+        fail_row(call->op, call->request.status, call->request.error, w->row);
         return;
     }
     nxi_plan_apply(&w->plan, NULL, false);
@@ -129,12 +144,16 @@ void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
     if (status == NX_OK && nxi_row_of(row)->table->db != db)
         status =
             nxi_fail(&error, NX_ENOTMAPPED, "the row of %s belongs to another database", nxi_row_of(row)->table->entity->name);
-    if (status == NX_OK)
-        status = nxi_plan_row(db, row, write, &op->arena, &w->plan, &error);
     if (status != NX_OK) {
         nxi_op_fail(op, status, &error);
         return;
     }
+    status = nxi_plan_row(db, row, write, &op->arena, &w->plan, &error);
+    if (status != NX_OK) {
+        fail_row(op, status, &error, row);
+        return;
+    }
+    w->row = row;
     if (w->plan.batch_count == 0) {
         nxi_op_finish(op); /* nothing has changed */
         return;

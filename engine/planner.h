@@ -15,6 +15,7 @@ typedef struct nxi_planner {
     nxi_arena *arena;
     nx_error *error;
     const void *only;          /* one row of the session */
+    void *at;                  /* the row at hand: what goes wrong is about it */
     nxi_map batches;           /* by verb, level, table, columns; filled when there are many */
     nxi_batch *list, *latest;
     size_t batch_count;

@@ -394,6 +394,7 @@ static void part_flushed(nxi_call *call)
     if (request->status != NX_OK) {
         nxi_plan_undo(plan);
         keep_error(f, request->status, request->error);
+        nxi_plan_name_object(plan, request->failed_step - (f->guarded ? 1 : 0), &f->error);
         nxi_session_answered(s, call);
         if (f->combined)
             commit_combined_failed(f, request);

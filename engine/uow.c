@@ -153,6 +153,7 @@ static nx_status plan_update(nxi_planner *p, void *row)
     const nxi_table *table = nxi_row_of(row)->table;
     const nxi_column *key = NULL;
 
+    p->at = row;
     if (!nxi_planner_scratch(p, table))
         return nxi_planner_no_memory(p);
     if (!changed_columns(p, table, row, &key))
@@ -310,6 +311,15 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
     return NX_OK;
 }
 
+/* Want of memory is nobody's fault, and neither is what fails after the rows. */
+static void name_object(const nxi_planner *p, nx_status status)
+{
+    if (status == NX_OK)
+        return;
+    p->error->row = -1;
+    p->error->object = status == NX_ENOMEM ? NULL : p->at;
+}
+
 nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
     nxi_planner p = {
@@ -323,11 +333,11 @@ nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena,
         status = plan_updates(&p);
     if (status == NX_OK)
         status = plan_deletes(&p);
+    nx_status ready = status;
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
     nxi_map_fini(&p.batches);
-    if (status != NX_OK && error->row >= 0)
-        error->row = -1;
+    name_object(&p, ready);
     return status;
 }
 

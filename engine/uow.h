@@ -52,6 +52,8 @@ NX_MUST_CHECK nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_
 
 /* Steps for the batches; `steps` has room for batch_count. */
 void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps);
+/* The writes failed in that batch: the number of the row becomes the object that stands there. */
+void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error);
 /* The writes failed: keys that the database had assigned are taken back. */
 void nxi_plan_undo(const nxi_plan *plan);
 /*

@@ -19,6 +19,15 @@ void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps)
     }
 }
 
+void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error)
+{
+    const nxi_batch *at = batch < plan->batch_count ? plan->batches[batch] : NULL;
+
+    if (at != NULL && error->row >= 0 && (uint64_t)error->row < at->row_count)
+        error->object = at->rows[error->row];
+    error->row = -1;
+}
+
 void nxi_plan_undo(const nxi_plan *plan)
 {
     for (size_t i = 0; i < plan->batch_count; i++) {

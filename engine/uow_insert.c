@@ -50,8 +50,10 @@ static void insert_columns(nxi_planner *p, const nxi_table *table, const void *r
 nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
 {
     const nxi_table *table = nxi_row_of(row)->table;
-    nx_status status = nxi_row_prepare(table, row, true, NULL, 0, p->error);
+    nx_status status;
 
+    p->at = row;
+    status = nxi_row_prepare(table, row, true, NULL, 0, p->error);
     if (status == NX_OK)
         status = nxi_planner_check_references(p, row, NULL);
     if (status != NX_OK)
@@ -171,6 +173,7 @@ static nx_status open_circle(leveller *l, const void *target, const nxi_column *
         if (l->stack[i].row == target)
             break;
     }
+    l->p->at = l->stack[l->depth - 1].row;
     nx_status status =
         nxi_fail(l->p->error, NX_EVALUE,
                  "%s.%s closes a circle of new rows in which no reference is optional: no order of INSERTs is possible",

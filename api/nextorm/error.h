@@ -100,7 +100,8 @@ typedef struct nx_error {
     nx_outcome outcome;
     int32_t server_code;  /* SQLite extended code, MariaDB errno; 0: none */
     int32_t position;     /* 1-based character in the query text; 0: not known */
-    int64_t row;          /* 0-based row of the batch; -1: not about one row */
+    int64_t row;          /* of a bulk load: 0-based number of the row; else -1 */
+    void *object;         /* of a flush, commit or save: the row that could not be written, while it lives */
     bool retryable;       /* the same unit of work, run again from its start, may succeed */
     char sqlstate[6];     /* five characters, or empty */
     char message[NX_ERROR_MESSAGE_SIZE]; /* names the culprit; UTF-8, cut when too long */

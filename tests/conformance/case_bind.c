@@ -128,6 +128,38 @@ CASE(bind, drop_all_tables)
     OK(f, nx_create_tables(f->db, NULL));
 }
 
+CASE(bind, refused_drop_leaves_no_transaction)
+{
+    nxt_post(f, "here", 1, NULL);
+    for (int i = 0; i < 3; i++) {
+        const nx_error *error = FAILS(f, nx_drop_table(f->db, "post", 0, NULL), NX_ESTATE);
+        cr_expect_str_eq(error->table, "post");
+        nxt_author(f, i == 0 ? "a" : i == 1 ? "b" : "c");
+    }
+    nx_session *s = nxt_session(f, NULL);
+    ((Post *)nx_new(s, Post))->title = nx_str("a session can write");
+    nxt_end(f, s);
+    FAILS(f, nx_drop_table(f->db, "nowhere", 0, NULL), NX_EUNDEFINED);
+    cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Post), NULL)), 2);
+    OK(f, nx_delete_all(nx_select(f->db, Post), NULL));
+    OK(f, nx_drop_table(f->db, "post", 0, NULL));
+    FAILS(f, nx_count(nx_select(f->db, Post), NULL), NX_EUNDEFINED);
+}
+
+CASE(bind, drop_all_tables_of_which_some_are_gone)
+{
+    Author *a = nxt_author(f, "Ada");
+    OK(f, nx_drop_table(f->db, "post", NX_DROP_WITH_ALL_DATA, NULL));
+    OK(f, nx_drop_table(f->db, "slot", NX_DROP_WITH_ALL_DATA, NULL));
+    MENTIONS(FAILS(f, nx_drop_all_tables(f->db, 0, NULL), NX_ESTATE), "author");
+    OK(f, nx_delete(f->db, a, NULL));
+    OK(f, nx_drop_all_tables(f->db, 0, NULL));
+    FAILS(f, nx_count(nx_select(f->db, Author), NULL), NX_EUNDEFINED);
+    OK(f, nx_drop_all_tables(f->db, 0, NULL));
+    OK(f, nx_create_tables(f->db, NULL));
+    nxt_post(f, "again", 1, NULL);
+}
+
 /* Map one entity that has a mistake; the message has to name what is wrong. */
 static void refuse(nxt_fixture *f, int number, const nx_entity *entity, const char *culprit)
 {

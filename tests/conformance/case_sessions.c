@@ -1,6 +1,8 @@
 /*
  * sessions - flush, commit, rollback, end, and what a row is after each.
  */
+#include <stdio.h>
+
 #include "cases.h"
 
 static int64_t count_posts(nxt_fixture *f)
@@ -175,6 +177,75 @@ CASE(sessions, failed_flush_names_the_row_and_loses_nothing)
     cr_expect_gt(good->id, 0);
     nx_session_free(s);
     cr_expect_eq(count_posts(f), 2);
+}
+
+CASE(sessions, error_points_at_the_object)
+{
+    enum { MANY = 200, BAD = 137 };
+    Author *authors[MANY];
+    char names[MANY][16];
+
+    nxt_author(f, "taken");
+    nx_session *s = nxt_session(f, NULL);
+    for (int i = 0; i < MANY; i++) {
+        new_post(s, "between the authors");
+        snprintf(names[i], sizeof(names[i]), "author %d", i);
+        authors[i] = nx_new(s, Author);
+        authors[i]->name = nx_str(names[i]);
+    }
+    Author *bad = authors[BAD];
+    bad->name = (nx_text){ NULL, 0 };
+    const nx_error *error = FAILS(f, nx_flush(s, NULL), NX_EREQUIRED);
+    cr_expect_eq(error->object, bad, "found before anything was sent");
+    cr_expect_eq(error->row, -1);
+    bad->name = nx_str("taken");
+    error = FAILS(f, nx_flush(s, NULL), NX_EUNIQUE);
+    cr_expect_eq(error->object, bad, "found by the database");
+    cr_expect_eq(error->row, -1);
+    cr_expect_eq(nx_session_error(s)->object, bad);
+    bad->name = nx_str("mended");
+    OK(f, nx_flush(s, NULL));
+    /* The transaction is open: writes stand behind a savepoint now. */
+    Author *late = nx_new(s, Author);
+    late->name = nx_str("taken");
+    error = FAILS(f, nx_flush(s, NULL), NX_EUNIQUE);
+    cr_expect_eq(error->object, late);
+    cr_expect_eq(FAILS(f, nx_session_end(s, NULL), NX_EUNIQUE)->object, late, "an end tells it as well");
+    nx_session_free(s);
+    /* Outside sessions. */
+    Author *alone = nx_make(f->db, Author);
+    cr_expect_eq(FAILS(f, nx_save(f->db, alone, NULL), NX_EREQUIRED)->object, alone);
+    alone->name = nx_str("taken");
+    cr_expect_eq(FAILS(f, nx_save(f->db, alone, NULL), NX_EUNIQUE)->object, alone);
+    cr_expect_null(FAILS(f, nx_execute(f->db, "SELECT 1 FROM nowhere", nx_no_args, NULL), NX_EUNDEFINED)->object);
+}
+
+CASE(sessions, error_of_a_change_points_at_the_object)
+{
+    char long_title[202];
+    nxt_posts(f, 3);
+    Author *a = nxt_author(f, "first");
+    nxt_author(f, "second");
+    memset(long_title, 'x', sizeof(long_title));
+    nx_session *s = nxt_session(f, NULL);
+    Author *first = ONE(f, Author, nx_filter(nx_select(s, Author), nx_eq(Author_.name, "first")));
+    Author *second = ONE(f, Author, nx_filter(nx_select(s, Author), nx_eq(Author_.name, "second")));
+    Post *post = ONE(f, Post, nx_order_by(nx_select(s, Post), nx_desc(Post_.id)));
+    cr_assert(first != NULL && second != NULL && post != NULL);
+    post->title = nx_strn(long_title, 201);
+    cr_expect_eq(FAILS(f, nx_flush(s, NULL), NX_ETOOLONG)->object, post);
+    post->title = nx_str("short");
+    second->name = nx_str("first");
+    cr_expect_eq(FAILS(f, nx_flush(s, NULL), NX_EUNIQUE)->object, second);
+    second->name = nx_str("second");
+    first->id = 77;
+    cr_expect_eq(FAILS(f, nx_flush(s, NULL), NX_EVALUE)->object, first, "a key that was changed");
+    first->id = a->id;
+    OK(f, nx_delete(f->db, a, NULL));
+    first->name = nx_str("of a row that is gone");
+    cr_expect_eq(FAILS(f, nx_flush(s, NULL), NX_EOPTIMISTIC)->object, first);
+    OK(f, nx_rollback(s, NULL));
+    nx_session_free(s);
 }
 
 CASE(sessions, failed_end_says_rolled_back)

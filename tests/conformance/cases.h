@@ -25,6 +25,8 @@
     X(bind, drop_table_minds_its_rows) \
     X(bind, drop_all_tables) \
     X(bind, tables_describe_themselves) \
+    X(bind, refused_drop_leaves_no_transaction) \
+    X(bind, drop_all_tables_of_which_some_are_gone) \
     X(bind, mapping_mistakes_are_named) \
     X(bind, entity_made_at_run_time) \
     X(bind, run_time_entity_mistakes) \
@@ -216,6 +218,8 @@
     X(sessions, rolled_back_deletion_of_a_row_committed_before) \
     X(sessions, deletion) \
     X(sessions, failed_flush_names_the_row_and_loses_nothing) \
+    X(sessions, error_points_at_the_object) \
+    X(sessions, error_of_a_change_points_at_the_object) \
     X(sessions, failed_end_says_rolled_back) \
     X(sessions, flushed_rows_are_seen_inside_and_committed_outside) \
     X(sessions, auto_flush_before_raw_queries) \

@@ -180,6 +180,54 @@ BAD(options_of_another_kind)
     cr_expect_neq(access("x.db", F_OK), 0, "nothing was created");
 }
 
+/* Whoever else writes between the look into a table and its DROP would lose a row: both are one transaction. */
+typedef struct intruder {
+    sqlite3 *other;
+    int tried, stored;
+} intruder;
+
+static void intrude(void *context, const char *sql, const nx_value *values, size_t count)
+{
+    intruder *i = context;
+
+    (void)values;
+    (void)count;
+    if (strstr(sql, "DROP TABLE") == NULL)
+        return;
+    i->tried++;
+    i->stored += sqlite3_exec(i->other, "INSERT INTO post (title, draft) VALUES ('late', 1)", NULL, NULL, NULL) == SQLITE_OK;
+}
+
+BAD(nothing_comes_between_a_look_and_its_drop)
+{
+    intruder i = { .other = NULL };
+    cr_assert_eq(sqlite3_open(f->path[0], &i.other), SQLITE_OK);
+    nx_set_sql_debug(f->db, intrude, &i, false);
+    OK(f, nx_drop_table(f->db, "post", 0, NULL));
+    OK(f, nx_drop_all_tables(f->db, 0, NULL));
+    nx_set_sql_debug(f->db, NULL, NULL, false);
+    cr_expect_gt(i.tried, 1);
+    cr_expect_eq(i.stored, 0, "a row was stored in a table that was dropped at once");
+    cr_assert_eq(sqlite3_close(i.other), SQLITE_OK);
+    OK(f, nx_create_tables(f->db, NULL));
+}
+
+BAD(drop_that_is_stopped)
+{
+    for (int turns = 0; turns < 6; turns++) {
+        nx_op op = nx_drop_table(f->db, "slot", 0, NULL);
+        for (int t = 0; t < turns; t++)
+            CHECK(nx_run_once(f->loop, t == 0 ? 0 : 10));
+        nx_status asked = nx_op_cancel(f->loop, op);
+        nx_completion c = nx_await(f->loop, op);
+        cr_expect(c.status == NX_OK || (c.status == NX_ECANCELED && asked == NX_OK), "%s", nx_status_name(c.status));
+        /* Nothing is held: the next one can write, and the table is there or is not. */
+        nxt_post(f, "goes on", 1, NULL);
+        OK(f, nx_create_tables(f->db, NULL));
+        cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Slot), NULL)), 0);
+    }
+}
+
 /* ------------------------------------------------------------------------------------ files */
 
 BAD(corrupt_and_foreign_files)
