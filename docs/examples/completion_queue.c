@@ -46,6 +46,14 @@ int main(void)
     }
     check(sum == 45, "0 + 1 + ... + 9");
 
+    /* Or hand the work over, do something else, and look now and then; neither call waits. */
+    (void)nx_count(nx_select(db, Post), NULL);
+    check(nx_submit(loop) == NX_OK, "it is on its way");
+    while ((c = nx_peek(loop)) == NULL)
+        check(nx_submit(loop) == NX_OK, "something else was done");
+    check(c->status == NX_OK && c->count == 50, "50 posts");
+    nx_seen(loop, c);
+
     nx_db_free(db);
     nx_loop_close(loop);
     return 0;

@@ -37,6 +37,11 @@ int main(void)
     printf("%.*s: %.*s\n", (int)found->title.size, found->title.data, (int)found->body.size, found->body.data);
     nx_seen(loop, &c);
 
+    /* Or a query takes it along. */
+    c = must(loop, nx_fetch_all(nx_with_lazy(nx_select(db, Post), Post_.body), NULL));
+    check(c.count == 2 && nx_row_is_loaded(c.rows[0], Post_.body), "the bodies came with the rows");
+    nx_seen(loop, &c);
+
     must(loop, nx_delete(db, q, NULL));
     check(must(loop, nx_count(nx_select(db, Post), NULL)).count == 1, "one post is left");
 

@@ -27,6 +27,12 @@ int main(void)
     }
     check(rows == 30, "each row once");
 
+    /* From a place that a client sent back: a value for each term of the order, then the key. */
+    nx_value place[] = { nx_value_boolean(true), nx_value_str("Post 7"), nx_value_i64(7) };
+    c = must(loop, nx_fetch_all(nx_limit(nx_after(all, place, 3), SIZE), NULL));
+    check(c.count == 2 && ((Post *)c.rows[0])->id == 8, "8 and 9 come behind 7 in the order of texts");
+    nx_seen(loop, &c);
+
     nx_query_free(all);
     nx_db_free(db);
     nx_loop_close(loop);

@@ -34,6 +34,9 @@ int main(void)
     c = must(loop, nx_session_execute(s, db, "UPDATE post SET author_id = (SELECT id FROM author WHERE name = ?)", nx_args("Ada"),
                                       NULL));
     check(c.count == 10, "all posts are hers");
+    c = must(loop, nx_session_select_raw(s, db, "SELECT COUNT(*) FROM post WHERE author_id = ?", nx_args(a->id), NULL));
+    check(nx_rows_at(c.raw, 0, 0).i64 == 10, "the session sees its own writes");
+    nx_seen(loop, &c);
     must(loop, nx_rollback(s, NULL));
     nx_session_free(s);
     check(must(loop, nx_count(nx_filter(nx_select(db, Post), nx_is_not_null(Post_.author)), NULL)).count == 0, "none, after all");
