@@ -7,9 +7,12 @@
 
 nx_bulk *nx_bulk_begin(nx_db *db, const nx_entity *entity, const nx_bulk_options *options)
 {
-    const nxi_table *table = entity == NULL ? NULL : nxi_db_table(db, entity);
+    const nxi_table *table = nxi_db_expect_table(db, entity);
+    nx_bulk *bulk = table == NULL ? NULL : nxi_bulk_new(db, table, options);
 
-    return table == NULL ? NULL : nxi_bulk_new(db, table, options);
+    if (table != NULL && bulk == NULL)
+        nxi_fail(&db->error, NX_ENOMEM, "no memory for a load into %s", entity->name);
+    return bulk;
 }
 
 nx_status nx_bulk_rows(nx_bulk *bulk, const void *rows, size_t count, size_t *ret_taken)

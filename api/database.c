@@ -15,6 +15,11 @@ nx_status nx_register(nx_db *db, const nx_entity *entity)
     return nxi_db_register(db, entity);
 }
 
+const nx_error *nx_db_error(const nx_db *db)
+{
+    return &db->error;
+}
+
 void nx_db_free(nx_db *db)
 {
     nxi_db_free(db);
@@ -115,9 +120,12 @@ nx_op nx_close(nx_db *db, void *tag)
 
 void *nx_make_row(nx_db *db, const nx_entity *entity)
 {
-    const nxi_table *table = nxi_db_table(db, entity);
+    const nxi_table *table = nxi_db_expect_table(db, entity);
+    void *row = table == NULL ? NULL : nxi_db_make_row(db, table);
 
-    return table == NULL ? NULL : nxi_db_make_row(db, table);
+    if (table != NULL && row == NULL)
+        nxi_fail(&db->error, NX_ENOMEM, "no memory for a row of %s", entity->name);
+    return row;
 }
 
 void nx_release_row(nx_db *db, void *row)

@@ -170,7 +170,8 @@ nx_status nxi_resolve_column(const nxi_resolver *resolver, const nxi_table *tabl
 {
     const nx_entity *entity = table->entity;
     if (column.entity == NULL || (column.entity == entity && column.field >= entity->field_count))
-        return nxi_resolver_fail(resolver, NX_ENOFIELD, "%s has no such field", entity->name);
+        return nxi_resolver_fail(resolver, NX_ENOFIELD,
+                                 "%s has no such field: the column was looked up by a name that it does not have", entity->name);
     if (column.entity != entity)
         return nxi_resolver_fail(resolver, NX_ENOFIELD, "a field of %s where one of %s is expected", column.entity->name,
                                  entity->name);

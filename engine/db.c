@@ -130,6 +130,7 @@ nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities)
     if (db == NULL)
         return NULL;
     db->loop = loop;
+    nxi_error_reset(&db->error);
     nxi_arena_init(&db->arena, loop->memory);
     nxi_arena_init(&db->stats_arena, loop->memory);
     nxi_buf_init(&db->stats_text, loop->memory);
@@ -193,15 +194,15 @@ void nxi_db_free(nx_db *db)
 nx_status nxi_db_register(nx_db *db, const nx_entity *entity)
 {
     if (entity == NULL)
-        return NX_EINVAL;
+        return nxi_fail(&db->error, NX_EINVAL, "no entity is given");
     if (db->mapped)
-        return NX_ESTATE;
+        return nxi_fail(&db->error, NX_ESTATE, "entity %s comes too late: the database is mapped", entity->name);
     for (size_t i = 0; i < db->entity_count; i++)
         if (db->entities[i] == entity)
             return NX_OK;
     const nx_entity **entities = nxi_resize(db->loop->memory, db->entities, (db->entity_count + 1) * sizeof(*entities));
     if (entities == NULL)
-        return NX_ENOMEM;
+        return nxi_fail(&db->error, NX_ENOMEM, "no memory for entity %s", entity->name);
     entities[db->entity_count++] = entity;
     db->entities = entities;
     return NX_OK;
@@ -398,6 +399,20 @@ void nxi_db_map(nx_db *db, nxi_op *op, bool create)
 const nxi_table *nxi_db_table(const nx_db *db, const nx_entity *entity)
 {
     return db->mapped ? nxi_tables_find(&db->tables, entity) : NULL;
+}
+
+const nxi_table *nxi_db_expect_table(nx_db *db, const nx_entity *entity)
+{
+    const nxi_table *table = entity == NULL ? NULL : nxi_db_table(db, entity);
+
+    if (entity == NULL)
+        nxi_fail(&db->error, NX_EINVAL, "no entity is given");
+    else if (!db->mapped)
+        nxi_fail(&db->error, NX_EMAPPING, "the database has no mapping, so none of %s: call nx_generate_mapping first",
+                 entity->name);
+    else if (table == NULL)
+        nxi_fail(&db->error, NX_ENOTMAPPED, "entity %s is not mapped by this database", entity->name);
+    return table;
 }
 
 const nxi_table *nxi_loop_table(const nx_loop *loop, const nx_entity *entity)

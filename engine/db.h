@@ -36,6 +36,7 @@ struct nx_db {
     nxi_buf stats_text;
     size_t calls;                   /* requests in flight */
     struct nxi_channel *channels;   /* that are listened to, or were until just now */
+    nx_error error;                 /* of the last call that has no completion to tell it by */
 };
 
 /* One request of an operation, in the operation's arena; at most one of an operation is in flight. */
@@ -60,6 +61,8 @@ nx_status nxi_db_check(const nx_db *db, bool mapped, nx_error *error);
 
 nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities);
 void nxi_db_free(nx_db *db);
+/* The table of an entity; NULL: it has none here, and db->error says so. */
+const nxi_table *nxi_db_expect_table(nx_db *db, const nx_entity *entity);
 NX_MUST_CHECK nx_status nxi_db_register(nx_db *db, const nx_entity *entity);
 void nxi_db_bind(nx_db *db, nxi_op *op, const char *provider, const nx_bind_options *options);
 void nxi_db_close(nx_db *db, nxi_op *op);

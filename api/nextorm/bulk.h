@@ -40,7 +40,7 @@ typedef struct nx_bulk_options {
     void *tag;                     /* of all completions of this load */
 } nx_bulk_options;
 
-/* A load into an entity of a mapped database. options may be NULL. NULL: out of memory, or not mapped. */
+/* A load into an entity of a mapped database. options may be NULL. NULL: out of memory, or not mapped (nx_db_error says). */
 NX_API nx_bulk *nx_bulk_begin(nx_db *db, const nx_entity *entity, const nx_bulk_options *options);
 
 /*

@@ -84,6 +84,9 @@ NX_API nx_db *nx_db_new(nx_loop *loop, const nx_entity *const *entities);
 /* Add an entity before nx_generate_mapping; again: no effect. NX_ESTATE after the mapping. */
 NX_API NX_MUST_CHECK nx_status nx_register(nx_db *db, const nx_entity *entity);
 
+/* Why the last nx_register, nx_make or nx_bulk_begin on this database that failed did so; valid until the next one. */
+NX_API const nx_error *nx_db_error(const nx_db *db);
+
 /*
  * Close if needed and free: operations still in flight complete with NX_ECLOSED, sessions lose
  * their part in this database, rows that belong to it are invalid. NULL is allowed. It waits
@@ -119,7 +122,7 @@ NX_API nx_op nx_close(nx_db *db, void *tag);
 
 /*
  * A new row outside any session, initial values set; freed by nx_release_row or with the database. NULL: out of
- * memory, or not mapped.
+ * memory, or not mapped (nx_db_error says).
  */
 NX_API void *nx_make_row(nx_db *db, const nx_entity *entity);
 #define nx_make(db, E) ((E *)nx_make_row((db), &E##_entity))

@@ -75,6 +75,30 @@ CASE(bind, entity_of_another_database)
     nx_db_free(db);
 }
 
+CASE(bind, calls_without_a_completion_tell_why)
+{
+    nx_bind_options options = { 0 };
+    nx_db *db = nx_db_new(f->loop, NX_ENTITIES(Tag));
+    cr_expect_null(nx_make(db, Tag));
+    cr_expect_eq(nx_db_error(db)->status, NX_EMAPPING);
+    MENTIONS(nx_db_error(db), "Tag");
+    f->provider->make(f, 1, &options);
+    OK(f, nx_bind(db, f->provider->name, &options, NULL));
+    OK(f, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
+    cr_expect_null(nx_make(db, Post));
+    cr_expect_eq(nx_db_error(db)->status, NX_ENOTMAPPED);
+    MENTIONS(nx_db_error(db), "Post");
+    cr_expect_null(nx_bulk_begin(db, &Author_entity, NULL));
+    cr_expect_eq(nx_db_error(db)->status, NX_ENOTMAPPED);
+    MENTIONS(nx_db_error(db), "Author");
+    cr_expect_null(nx_bulk_begin(db, NULL, NULL));
+    cr_expect_eq(nx_db_error(db)->status, NX_EINVAL);
+    cr_expect_eq(nx_register(db, &Post_entity), NX_ESTATE);
+    cr_expect_eq(nx_db_error(db)->status, NX_ESTATE);
+    MENTIONS(nx_db_error(db), "Post");
+    nx_db_free(db);
+}
+
 CASE(bind, register_before_the_mapping)
 {
     nx_bind_options options = { 0 };

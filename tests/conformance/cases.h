@@ -20,6 +20,7 @@
     X(bind, use_before_bind) \
     X(bind, use_before_mapping) \
     X(bind, entity_of_another_database) \
+    X(bind, calls_without_a_completion_tell_why) \
     X(bind, register_before_the_mapping) \
     X(bind, tables_are_made_once) \
     X(bind, drop_table_minds_its_rows) \
