@@ -438,6 +438,7 @@ typedef struct drop {
     size_t *probed; /* the tables that the steps look at */
     size_t count, text_count;
     uint64_t transaction; /* 0: none is open */
+    nxi_call *farewell;   /* rolls it back; made before it begins, as no memory may be left when it is needed */
     nx_error error;
 } drop;
 
@@ -451,11 +452,11 @@ static void drop_given_up(nxi_call *call)
 }
 
 /* Fail with plan->error when the transaction is rolled back. */
-static void drop_give_up(nx_db *db, nxi_op *op, drop *plan)
+static void drop_give_up(nxi_op *op, drop *plan)
 {
-    nxi_call *call = plan->transaction == 0 ? NULL : nxi_call_new(op, db, 0, drop_given_up);
+    nxi_call *call = plan->farewell;
 
-    if (call == NULL) {
+    if (plan->transaction == 0) {
         nxi_op_fail(op, plan->error.status, &plan->error);
         return;
     }
@@ -477,7 +478,7 @@ static void drop_failed(nxi_call *call)
     else
         nxi_fail(&plan->error, call->request.status, "%s", nx_status_text(call->request.status));
     plan->transaction = call->request.in_transaction ? plan->transaction : 0;
-    drop_give_up(call->db, call->op, plan);
+    drop_give_up(call->op, plan);
 }
 
 static void dropped(nxi_call *call)
@@ -494,7 +495,7 @@ static void drop_tables(nx_db *db, nxi_op *op, drop *plan)
 
     if (call == NULL) {
         nxi_fail(&plan->error, NX_ENOMEM, "no memory to drop tables");
-        drop_give_up(db, op, plan);
+        drop_give_up(op, plan);
         return;
     }
     call->context = plan;
@@ -523,7 +524,7 @@ static void drop_probed(nxi_call *call)
         nxi_fail(&plan->error, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA",
                  plan->tables[plan->probed[i]]);
         nxi_error_name(plan->error.table, plan->tables[plan->probed[i]]);
-        drop_give_up(call->db, call->op, plan);
+        drop_give_up(call->op, plan);
         return;
     }
     drop_tables(call->db, call->op, plan);
@@ -566,7 +567,8 @@ static void probe(nx_db *db, nxi_op *op, drop *plan)
     for (size_t i = 0; call != NULL && i < count; i++)
         if (!probe_step(db, op, plan->tables[plan->probed[i]], &call->request.steps[i]))
             call = NULL;
-    if (call == NULL) {
+    plan->farewell = nxi_call_new(op, db, 0, drop_given_up);
+    if (call == NULL || plan->farewell == NULL) {
         nxi_op_fail(op, NX_ENOMEM, NULL);
         return;
     }

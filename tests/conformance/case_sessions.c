@@ -64,6 +64,19 @@ CASE(sessions, flush_counts_the_rows_written)
     cr_expect_eq(count_posts(f), 2);
 }
 
+CASE(sessions, one_insert_is_one_request)
+{
+    uint64_t before = nx_stats_get(f->db)->ops;
+    nx_session *s = nxt_session(f, NULL);
+    new_post(s, "written and committed in one go");
+    nxt_end(f, s);
+    cr_expect_eq(nx_stats_get(f->db)->ops, before + 1);
+    s = nxt_session(f, NULL);
+    nxt_end(f, s);
+    cr_expect_eq(nx_stats_get(f->db)->ops, before + 1, "a session that did nothing asks for nothing");
+    cr_expect_eq(count_posts(f), 1);
+}
+
 CASE(sessions, commit_goes_on)
 {
     nx_session *s = nxt_session(f, NULL);

@@ -293,6 +293,20 @@ SWEEP(raw)
     return status;
 }
 
+/* The look into the tables leaves no transaction behind, or nobody could write any more. */
+SWEEP(drop)
+{
+    nx_status refused = done(f->loop, nx_drop_table(f->db, "post", 0, NULL));
+    nx_status status = refused == NX_ESTATE ? NX_OK : refused;
+    cr_assert_neq(refused, NX_OK, "the table holds rows");
+    nx_status dropped = done(f->loop, nx_drop_table(f->db, "slot", NX_DROP_IF_EXISTS, NULL));
+    calm();
+    OK(f, nx_create_tables(f->db, NULL));
+    OK(f, nx_execute(f->db, "INSERT INTO slot (number, label) VALUES (1, 'x')", nx_no_args, NULL));
+    OK(f, nx_delete_all(nx_select(f->db, Slot), NULL));
+    return status == NX_OK ? dropped : status;
+}
+
 SWEEP(nested_session)
 {
     nx_session *outer = nx_session_begin(f->loop, NULL);

@@ -228,6 +228,84 @@ BAD(drop_that_is_stopped)
     }
 }
 
+/* ------------------------------------------------------------------------------ commits that fail */
+
+/* A reference that is looked at only by COMMIT. */
+static void make_owed(nxt_fixture *f, nx_db *db)
+{
+    OK(f, nx_execute(db,
+                     "CREATE TABLE owed (id INTEGER PRIMARY KEY, "
+                     "to_id INTEGER REFERENCES author (id) DEFERRABLE INITIALLY DEFERRED)",
+                     nx_no_args, NULL));
+}
+
+static void owe(nxt_fixture *f, nx_session *s, nx_db *db)
+{
+    OK(f, nx_session_execute(s, db, "INSERT INTO owed (to_id) VALUES (777)", nx_no_args, NULL));
+}
+
+static int64_t rows_of(nxt_fixture *f, nx_db *db, const char *sql)
+{
+    nx_completion c = OK(f, nx_select_raw(db, sql, nx_no_args, NULL));
+    int64_t count = nx_rows_at(c.raw, 0, 0).i64;
+    nxt_seen(f, &c);
+    return count;
+}
+
+BAD(commit_that_fails)
+{
+    make_owed(f, f->db);
+    nx_session *s = nxt_session(f, NULL);
+    Post *p = nx_new(s, Post);
+    p->title = nx_str("goes down with it");
+    owe(f, s, f->db);
+    const nx_error *error = FAILS(f, nx_session_end(s, NULL), NX_ECOMMIT);
+    MENTIONS(error, "FOREIGN KEY");
+    cr_expect_eq(error->outcome, NX_OUTCOME_ROLLED_BACK);
+    cr_expect_eq(nx_session_outcome(s), NX_OUTCOME_ROLLED_BACK);
+    nx_session_free(s);
+    cr_expect_eq(rows_of(f, f->db, "SELECT (SELECT count(*) FROM owed) + (SELECT count(*) FROM post)"), 0);
+
+    /* A commit in between: the session goes on after a rollback, and what was pending is pending again. */
+    s = nxt_session(f, NULL);
+    p = nx_new(s, Post);
+    p->title = nx_str("second try");
+    owe(f, s, f->db);
+    cr_expect_eq(FAILS(f, nx_commit(s, NULL), NX_ECOMMIT)->outcome, NX_OUTCOME_ROLLED_BACK);
+    OK(f, nx_rollback(s, NULL));
+    nxt_post(f, "somebody else writes", 1, NULL);
+    nxt_end(f, s);
+    cr_expect_eq(rows_of(f, f->db, "SELECT count(*) FROM owed"), 0);
+}
+
+BAD(commit_that_fails_on_one_of_two_databases)
+{
+    nx_db *other = nxt_database(f, 1, nxt_entities);
+    make_owed(f, f->db);
+    make_owed(f, other);
+
+    /* The first one fails: nothing is committed anywhere. */
+    nx_session *s = nxt_session(f, NULL);
+    owe(f, s, f->db);
+    OK(f, nx_session_execute(s, other, "INSERT INTO author (name) VALUES ('second')", nx_no_args, NULL));
+    cr_expect_eq(FAILS(f, nx_session_end(s, NULL), NX_ECOMMIT)->outcome, NX_OUTCOME_ROLLED_BACK);
+    cr_expect_eq(nx_session_outcome(s), NX_OUTCOME_ROLLED_BACK);
+    nx_session_free(s);
+    cr_expect_eq(rows_of(f, f->db, "SELECT count(*) FROM owed"), 0);
+    cr_expect_eq(rows_of(f, other, "SELECT count(*) FROM author"), 0);
+
+    /* The second one fails: the first is committed already, and that is said. */
+    s = nxt_session(f, NULL);
+    OK(f, nx_session_execute(s, f->db, "INSERT INTO author (name) VALUES ('first')", nx_no_args, NULL));
+    owe(f, s, other);
+    MENTIONS(FAILS(f, nx_session_end(s, NULL), NX_EPARTIAL), "FOREIGN KEY");
+    nx_session_free(s);
+    cr_expect_eq(rows_of(f, f->db, "SELECT count(*) FROM author"), 1);
+    cr_expect_eq(rows_of(f, other, "SELECT count(*) FROM owed"), 0);
+    OK(f, nx_execute(other, "INSERT INTO author (name) VALUES ('the writer is free')", nx_no_args, NULL));
+    nx_db_free(other);
+}
+
 /* ------------------------------------------------------------------------------------ files */
 
 BAD(corrupt_and_foreign_files)
