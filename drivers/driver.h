@@ -20,13 +20,13 @@
 #include "nextorm/session.h"
 
 typedef enum nxi_step_kind {
-    NXI_STEP_EXECUTE,      /* once, with values; affected */
-    NXI_STEP_SCRIPT,       /* the statement's text without values: DDL */
-    NXI_STEP_WRITE,        /* once for each row, parameters from the row (statement->params); keys are written into the rows */
-    NXI_STEP_FETCH,        /* entity rows */
-    NXI_STEP_SCALAR,       /* first column of the first row, as it comes; NULL when there is none */
-    NXI_STEP_RAW,          /* rows of named values */
-    NXI_STEP_SAVEPOINT,    /* `level` names it: all three */
+    NXI_STEP_EXECUTE,   /* once, with values; affected */
+    NXI_STEP_SCRIPT,    /* the statement's text without values: DDL */
+    NXI_STEP_WRITE,     /* once for each row, parameters from the row (statement->params); keys are written into the rows */
+    NXI_STEP_FETCH,     /* entity rows */
+    NXI_STEP_SCALAR,    /* first column of the first row, as it comes; NULL when there is none */
+    NXI_STEP_RAW,       /* rows of named values */
+    NXI_STEP_SAVEPOINT, /* `level` names it: all three */
     NXI_STEP_RELEASE,
     NXI_STEP_ROLLBACK_TO,
     NXI_STEP_CURSOR_OPEN,  /* FETCH in pieces: `cursor` names it, unique in the database */
@@ -36,28 +36,28 @@ typedef enum nxi_step_kind {
 
 typedef struct nxi_step {
     nxi_step_kind kind;
-    bool set_aside;               /* WRITE: a row that is refused is listed in rejects and the rest goes on */
-    bool keys_wanted;             /* WRITE with a conflict rule: keys of rows that are inserted are handed on */
-    bool must_affect;             /* WRITE: a row that affects nothing is NX_EOPTIMISTIC */
-    bool read_any;                /* EXECUTE, RAW: may write: runs where writes run (raw SQL) */
-    bool cursor_ended;            /* out */
+    bool set_aside;    /* WRITE: a row that is refused is listed in rejects and the rest goes on */
+    bool keys_wanted;  /* WRITE with a conflict rule: keys of rows that are inserted are handed on */
+    bool must_affect;  /* WRITE: a row that affects nothing is NX_EOPTIMISTIC */
+    bool read_any;     /* EXECUTE, RAW: may write: runs where writes run (raw SQL) */
+    bool cursor_ended; /* out */
     uint32_t level;
     uint64_t cursor;
     const nxi_statement *statement;
     const nx_value *values;
     size_t value_count;
-    void *const *rows;            /* WRITE */
+    void *const *rows; /* WRITE */
     size_t row_count;
-    uint32_t row_limit;           /* FETCH, RAW, CURSOR_FETCH: 0: all. FETCH stops there */
+    uint32_t row_limit; /* FETCH, RAW, CURSOR_FETCH: 0: all. FETCH stops there */
     /* results, in request->arena */
-    int64_t affected;             /* WRITE, EXECUTE: rows affected; FETCH, RAW: rows */
+    int64_t affected; /* WRITE, EXECUTE: rows affected; FETCH, RAW: rows */
     void **fetched;
     nx_rows raw;
     nx_value scalar;
-    nx_reject *rejects;           /* .row is the index in rows */
+    nx_reject *rejects; /* .row is the index in rows */
     size_t reject_count;
-    size_t ignored;               /* WRITE: rows that NX_CONFLICT_IGNORE left out */
-    size_t updated;               /* WRITE of a statement that upserts: rows that were there */
+    size_t ignored; /* WRITE: rows that NX_CONFLICT_IGNORE left out */
+    size_t updated; /* WRITE of a statement that upserts: rows that were there */
     int64_t elapsed_ns;
 } nxi_step;
 
@@ -70,20 +70,20 @@ typedef enum nxi_begin {
 typedef enum nxi_end { NXI_END_NONE, NXI_END_COMMIT, NXI_END_ROLLBACK } nxi_end;
 
 typedef struct nxi_request {
-    struct nxi_request *next;     /* of whoever holds it */
+    struct nxi_request *next; /* of whoever holds it */
     /* set by the engine */
-    uint64_t transaction;         /* not 0: all requests of that number share a connection; begin opens, end closes it */
+    uint64_t transaction; /* not 0: all requests of that number share a connection; begin opens, end closes it */
     nxi_begin begin;
     nxi_end end;
-    nx_isolation isolation;       /* of a transaction that begins */
+    nx_isolation isolation; /* of a transaction that begins */
     bool deferrable;
-    bool writes;                  /* outside a transaction: a transaction of its own is needed */
-    bool tracked;                 /* fetched rows get room for a snapshot, and it is taken */
-    bool listens;                 /* of no transaction: goes to the connection that listens for notifications */
-    void *row_owner;              /* of fetched rows */
+    bool writes;     /* outside a transaction: a transaction of its own is needed */
+    bool tracked;    /* fetched rows get room for a snapshot, and it is taken */
+    bool listens;    /* of no transaction: goes to the connection that listens for notifications */
+    void *row_owner; /* of fetched rows */
     nxi_step *steps;
     size_t step_count;
-    int64_t deadline_ns;          /* on nxi_clock_ns; 0: none */
+    int64_t deadline_ns; /* on nxi_clock_ns; 0: none */
     int64_t queued_ns;
     nxi_arena *arena;
     void (*done)(struct nxi_request *request); /* called by the engine on the loop's thread, once */
@@ -92,19 +92,19 @@ typedef struct nxi_request {
     _Atomic int stop;
     /* set by the driver before it finishes the request */
     nx_status status;
-    nx_error *error;              /* in the arena when status is not NX_OK (static for NX_ENOMEM) */
+    nx_error *error; /* in the arena when status is not NX_OK (static for NX_ENOMEM) */
     size_t failed_step;
-    nx_outcome outcome;           /* of the transaction that ended with it */
-    bool in_transaction;          /* its transaction is still open. One that a request began and failed in is not */
-    uint32_t shared_with;         /* how many requests one commit served together, itself included; 0: none */
-    bool first_of_group;          /* counts that commit once */
+    nx_outcome outcome;   /* of the transaction that ended with it */
+    bool in_transaction;  /* its transaction is still open. One that a request began and failed in is not */
+    uint32_t shared_with; /* how many requests one commit served together, itself included; 0: none */
+    bool first_of_group;  /* counts that commit once */
     int64_t taken_ns, done_ns;
-    uint64_t commit_position;     /* wire: end of the bytes that commit it, in the stream; 0: not appended yet */
+    uint64_t commit_position; /* wire: end of the bytes that commit it, in the stream; 0: not appended yet */
     /* of the connection or worker that has it */
     void *lane;
     int64_t lane_data;
     struct nxi_request *conn_next, *conn_previous; /* of the connection it is in flight on */
-    void *wire;                   /* of the wire driver that has it */
+    void *wire;                                    /* of the wire driver that has it */
 } nxi_request;
 
 /* Set status and error of a request, once (the first failure stays); returns the status. */
@@ -132,7 +132,7 @@ void nxi_port_wait(nxi_port *port, int64_t until_ns);
 typedef enum nxi_role { NXI_ROLE_WRITER, NXI_ROLE_READER, NXI_ROLE_ONLY /* does both */ } nxi_role;
 
 typedef struct nxi_executor {
-    size_t state_size;            /* zeroed by the engine */
+    size_t state_size; /* zeroed by the engine */
     /* On the worker's thread; may block. close accepts a state whose open failed. */
     nx_status (*open)(void *state, const nx_bind_options *options, nxi_role role, nxi_port *port, nx_error *error);
     void (*close)(void *state);
@@ -157,14 +157,15 @@ typedef struct nxi_sink {
 
 /* What lies between a driver's bytes and the socket: TLS. Its owner is the driver; the struct is part of something larger. */
 typedef struct nxi_filter {
-    /* Append what is to be sent for these bytes (size 0: what the filter itself has to say). NX_ELOST, NX_ENOMEM: only close remains. */
+    /* Append what is to be sent for these bytes (size 0: what the filter itself has to say). NX_ELOST, NX_ENOMEM: only close
+     * remains. */
     nx_status (*seal)(struct nxi_filter *filter, const void *data, size_t size, nxi_buf *out, nx_error *error);
     /* Append what these received bytes hold; all are consumed. Afterwards seal may have something to say. The same errors. */
     nx_status (*unseal)(struct nxi_filter *filter, const void *data, size_t size, nxi_buf *plain, nx_error *error);
 } nxi_filter;
 
 typedef struct nxi_wire {
-    size_t state_size;            /* zeroed by the engine */
+    size_t state_size; /* zeroed by the engine */
     /*
      * Blocking, on an opener thread: connect and authenticate by the vendor's library; *ret_fd stays owned by
      * state. close accepts a state whose open failed.
@@ -174,27 +175,28 @@ typedef struct nxi_wire {
     /* Of an open state; NULL, or gives NULL: bytes go as they are. */
     nxi_filter *(*filter)(void *state);
     /*
-     * Take a request: it joins those whose answers are expected, its messages are made by fill. A failure concerns this request only
-     * and leaves the state as it was.
+     * Take a request: it joins those whose answers are expected, its messages are made by fill. A failure concerns this request
+     * only and leaves the state as it was.
      */
     nx_status (*put)(void *state, nxi_request *request);
     /*
-     * Append messages while `out` holds less than `enough` bytes. True: there is more, call again when these are sent. `position`: of the end
-     * of `out` in the stream of all bytes; a request whose commit has been appended says so in commit_position. out->failed: the
-     * connection is of no more use.
+     * Append messages while `out` holds less than `enough` bytes. True: there is more, call again when these are sent.
+     * `position`: of the end of `out` in the stream of all bytes; a request whose commit has been appended says so in
+     * commit_position. out->failed: the connection is of no more use.
      */
     bool (*fill)(void *state, nxi_buf *out, size_t enough, uint64_t position);
     /*
-     * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on, each once, in
-     * any order. fill may have something afterwards. NX_EPROTOCOL and others are final: only close remains.
+     * Bytes from the server, cut anywhere; all are consumed (what is incomplete is kept inside). Finished requests are passed on,
+     * each once, in any order. fill may have something afterwards. NX_EPROTOCOL and others are final: only close remains.
      */
     nx_status (*decode)(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
     /* Nothing expected, no transaction open, nothing half read: may be given to somebody else. */
     bool (*is_idle)(const void *state);
     /*
-     * Give up a request. True: its answer is still expected: `tombstone` (failed already, no steps, no arena) takes its place, what is left
-     * of the answer is consumed and dropped, and then the tombstone is passed on as finished. False: nothing of it was sent, it is
-     * forgotten. Either way the request is the engine's again. May be NULL: then the connection is closed instead.
+     * Give up a request. True: its answer is still expected: `tombstone` (failed already, no steps, no arena) takes its place,
+     * what is left of the answer is consumed and dropped, and then the tombstone is passed on as finished. False: nothing of it
+     * was sent, it is forgotten. Either way the request is the engine's again. May be NULL: then the connection is closed
+     * instead.
      */
     bool (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
     /*
@@ -212,7 +214,7 @@ typedef struct nxi_wire {
     bool (*is_quiet)(const void *state);
     /* An idle connection that was not used for long is asked whether it lives: begin something that is answered. May be NULL. */
     void (*ping)(void *state);
-    bool notifies;                /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
+    bool notifies; /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
 } nxi_wire;
 
 typedef struct nxi_driver {

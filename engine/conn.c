@@ -1,8 +1,8 @@
 /*
  * conn - one connection of a wire driver: its bytes, and the requests whose answers are expected on it.
  *
- * Sending: the driver fills `out` when a turn ends. When no send is under way, `out` (through the filter, if there is one) becomes
- * `sending` and one send starts; a driver that has more than fits fills `out` again meanwhile. Receiving never waits for
+ * Sending: the driver fills `out` when a turn ends. When no send is under way, `out` (through the filter, if there is one)
+ * becomes `sending` and one send starts; a driver that has more than fits fills `out` again meanwhile. Receiving never waits for
  * sending, so that neither side can block the other.
  *
  * A request that is given up leaves a tombstone with the driver, so that the answers behind it still meet their requests.
@@ -29,15 +29,15 @@ struct nxi_conn {
     const nxi_wire *wire;
     nxi_conn_owner owner;
     void *state;
-    nxi_filter *filter;      /* NULL: none */
+    nxi_filter *filter; /* NULL: none */
     int fd;
     phase phase;
     bool is_dirty, receiving, is_sending;
-    bool has_more;           /* the driver was stopped by FILL_BYTES */
+    bool has_more; /* the driver was stopped by FILL_BYTES */
     nxi_buf out, sending;
-    nxi_buf plain;           /* filter: what was received */
-    size_t sent;             /* of `sending` */
-    uint64_t filled, given;  /* bytes of the driver's stream: put into `out`; given to the kernel, which may have sent them */
+    nxi_buf plain;             /* filter: what was received */
+    size_t sent;               /* of `sending` */
+    uint64_t filled, given;    /* bytes of the driver's stream: put into `out`; given to the kernel, which may have sent them */
     nxi_request *first, *last; /* in flight, and tombstones */
     size_t window, count, given_up;
     nxi_request *tombstones; /* spare ones */

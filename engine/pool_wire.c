@@ -230,8 +230,12 @@ static void serve_waiting(nxi_pool *pool)
 {
     nxi_wires *all = nxi_wires_of(pool);
 
-    for (nxi_lane *l; all->waiting.first != NULL && (l = choose(pool)) != NULL;)
-        put_on(l, nxi_queue_take(&all->waiting));
+    for (nxi_lane *l; all->waiting.first != NULL && (l = choose(pool)) != NULL;) {
+        nxi_request *first = nxi_queue_take(&all->waiting);
+
+        NX_ASSERT(first != NULL);
+        put_on(l, first);
+    }
     if (all->waiting.first != NULL)
         call_up(pool);
     if (pool->phase == NXI_POOL_OPEN && all->permits < all->min)

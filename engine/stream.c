@@ -23,7 +23,7 @@ typedef struct stream {
     bool owns;            /* and it is open: it ends with the stream */
     nx_status status;     /* why it fails, kept while its transaction is ended */
     nx_error *error;
-    bool in_turn;         /* until the cursor is open the stream holds its session's turn */
+    bool in_turn; /* until the cursor is open the stream holds its session's turn */
     bool opened, ended, busy, closing;
 } stream;
 

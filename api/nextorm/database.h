@@ -15,8 +15,9 @@ extern "C" {
 
 typedef enum nx_synchronous { NX_SYNCHRONOUS_NORMAL, NX_SYNCHRONOUS_FULL } nx_synchronous;
 /*
- * What stands between us and PostgreSQL. TRANSACTION: a pooler such as pgbouncer with pool_mode=transaction, where each transaction
- * may meet another server session: nothing is prepared by name, and nothing else is kept from one transaction to the next.
+ * What stands between us and PostgreSQL. TRANSACTION: a pooler such as pgbouncer with pool_mode=transaction, where each
+ * transaction may meet another server session: nothing is prepared by name, and nothing else is kept from one transaction to
+ * the next.
  */
 typedef enum nx_pooler { NX_POOLER_NONE, NX_POOLER_TRANSACTION } nx_pooler;
 
@@ -39,9 +40,9 @@ typedef enum nx_pooler { NX_POOLER_NONE, NX_POOLER_TRANSACTION } nx_pooler;
 typedef struct nx_bind_options {
     const char *path;          /* SQLite: a file, or ":memory:" */
     /*
-     * Servers. dsn is a URI or a connection string of the vendor's; a field beside it wins over what it says, and what neither says
-     * is taken from the vendor's environment variables and files. PostgreSQL: anything that libpq takes, several hosts too. Where the
-     * server is neither on this machine nor named with an sslmode, its certificate and name are verified (sslmode=verify-full)
+     * Servers. dsn is a URI or a connection string of the vendor's; a field beside it wins over what it says, and what neither
+     * says is taken from the vendor's environment variables and files. PostgreSQL: anything that libpq takes, several hosts
+     * too. Where the server is neither on this machine nor named with an sslmode, its certificate and name are verified (sslmode=verify-full)
      * against the system's authorities, or sslrootcert. connect_timeout is for each address; default 10 s, or deadline_ms if that
      * is less. Session parameters are set for the engine; `options` in the dsn come after them.
      */

@@ -1,9 +1,9 @@
 /*
  * answer - the server's messages, met with the units that expect them.
  *
- * Messages that may come at any time (notices, parameter changes, notifications: 55.2.7) are taken out first. Every other one must fit the
- * first unit. After an error the units up to the Sync are dropped, as the server drops their messages; the end of the wave (ReadyForQuery)
- * decides what becomes of its job.
+ * Messages that may come at any time (notices, parameter changes, notifications: 55.2.7) are taken out first. Every other one
+ * must fit the first unit. After an error the units up to the Sync are dropped, as the server drops their messages; the end of
+ * the wave (ReadyForQuery) decides what becomes of its job.
  */
 #include "drivers/postgres/postgres.h"
 
@@ -603,7 +603,8 @@ static nx_status on_copy(nxi_pg *pg, nx_error *error)
     if (unit != NULL && unit->kind == NXI_PG_UNIT_EXECUTE && unit->is_copy)
         return NX_OK;
     pg->is_broken = true;
-    return nxi_fail(error, NX_EUNSUPPORTED, "COPY FROM STDIN and TO STDOUT are not for raw SQL: nx_bulk_begin and nx_stream do that");
+    return nxi_fail(error, NX_EUNSUPPORTED,
+                    "COPY FROM STDIN and TO STDOUT are not for raw SQL: nx_bulk_begin and nx_stream do that");
 }
 
 nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)

@@ -1,8 +1,8 @@
 /*
  * careful - finding the rows that the server refuses, without losing the others.
  *
- * When a write of many rows fails, everything of its request has been undone. The request is done again, piece by piece, each with a Sync and
- * an answer of its own, in an explicit transaction:
+ * When a write of many rows fails, everything of its request has been undone. The request is done again, piece by piece, each
+ * with a Sync and an answer of its own, in an explicit transaction:
  *
  *   BEGIN, or ROLLBACK TO the savepoint in front of the request; the steps before the one that failed
  *   SAVEPOINT nxi_row
@@ -93,8 +93,7 @@ bool nxi_pg_send_piece_end(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     if (step == NULL || !is_rows(step))
         return true;
     return nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " ROW_SAVEPOINT, out) &&
-           (job->row_end >= step->row_count ||
-            nxi_pg_send_text(pg, job, "SAVEPOINT " ROW_SAVEPOINT, out));
+           (job->row_end >= step->row_count || nxi_pg_send_text(pg, job, "SAVEPOINT " ROW_SAVEPOINT, out));
 }
 
 /* ------------------------------------------------------------------------------ what it came to */

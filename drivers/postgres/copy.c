@@ -1,13 +1,14 @@
 /*
  * copy - many new rows by COPY .. FROM STDIN (FORMAT binary).
  *
- * What COPY needs to know of the table (its columns' types, whether something is in the way) is asked for once on each connection, by a
- * query in front of the first large write, which waits for the answer.
+ * What COPY needs to know of the table (its columns' types, whether something is in the way) is asked for once on each
+ * connection, by a query in front of the first large write, which waits for the answer.
  *
- * Automatic keys are not drawn before but known afterwards: COPY takes the numbers from the sequence row by row, in order. One number is
- * drawn in front of it and the last one is looked at behind it, in the same transaction: when they are apart by exactly the
- * number of rows, nobody else has had one in between and every row's key follows. Else, or when a trigger has come that might change keys,
- * the statement behind the COPY fails on the server, everything is undone, and the rows are written again with RETURNING.
+ * Automatic keys are not drawn before but known afterwards: COPY takes the numbers from the sequence row by row, in order. One
+ * number is drawn in front of it and the last one is looked at behind it, in the same transaction: when they are apart by exactly
+ * the number of rows, nobody else has had one in between and every row's key follows. Else, or when a trigger has come that might
+ * change keys, the statement behind the COPY fails on the server, everything is undone, and the rows are written again with
+ * RETURNING.
  *
  * Facts: PostgreSQL 15 documentation, SQL command COPY, "Binary Format"; 55.2.5 "COPY Operations".
  */
@@ -16,12 +17,13 @@
 #include "drivers/postgres/dialect.h"
 
 enum {
-    KEY_TARGET = 16,         /* of texts that stay prepared: see nxi_pg_fixed for the first ones */
-    KEY_CHECKS = 32,         /* one for each table that is copied into */
-    PIECE_BYTES = 65536      /* of tuples in one CopyData */
+    KEY_TARGET = 16,    /* of texts that stay prepared: see nxi_pg_fixed for the first ones */
+    KEY_CHECKS = 32,    /* one for each table that is copied into */
+    PIECE_BYTES = 65536 /* of tuples in one CopyData */
 };
 
-/* Types in $1::regclass::oid order of pg_attribute; domains by their base type. Rules and row security are not minded by COPY, or refuse it. */
+/* Types in $1::regclass::oid order of pg_attribute; domains by their base type. Rules and row security are not minded by COPY, or
+ * refuse it. */
 static const char target_sql[] =
     "SELECT c.oid, c.relkind IN ('r', 'p') AND NOT c.relrowsecurity AND NOT c.relhasrules, "
     "NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 7 = 7), "

@@ -1,8 +1,8 @@
 /*
  * postgres - one connection that speaks protocol 3: what its parts share.
  *
- * A request becomes a job. Jobs wait in a queue until fill turns them into messages; every message that is answered leaves a unit in
- * a ring, and decode meets the answers with the units in order. Nothing here does input or output.
+ * A request becomes a job. Jobs wait in a queue until fill turns them into messages; every message that is answered leaves a unit
+ * in a ring, and decode meets the answers with the units in order. Nothing here does input or output.
  *
  *   put -> queue -> train.c (one job after another: messages.c, bind.c, write.c) -> out
  *   in  -> frame.c (whole messages) -> answer.c (unit by unit: result.c) -> finished, or again into the queue
@@ -18,20 +18,15 @@
 #include "drivers/postgres/variants.h"
 
 enum {
-    NXI_PG_MESSAGE_MAX = 0x3fffffff,     /* what is sent and taken as one message */
-    NXI_PG_COLUMNS_MAX = 1664,           /* access/htup_details.h, MaxTupleAttributeNumber: of a result */
+    NXI_PG_MESSAGE_MAX = 0x3fffffff, /* what is sent and taken as one message */
+    NXI_PG_COLUMNS_MAX = 1664,       /* access/htup_details.h, MaxTupleAttributeNumber: of a result */
     NXI_PG_STATEMENTS_DEFAULT = 256
 };
 
 /* --------------------------------------------------------------------------- prepared statements */
 
 /* Texts that belong to no statement of the engine. */
-typedef enum nxi_pg_fixed {
-    NXI_PG_FIXED_BEGIN,
-    NXI_PG_FIXED_COMMIT,
-    NXI_PG_FIXED_ROLLBACK,
-    NXI_PG_FIXED_count
-} nxi_pg_fixed;
+typedef enum nxi_pg_fixed { NXI_PG_FIXED_BEGIN, NXI_PG_FIXED_COMMIT, NXI_PG_FIXED_ROLLBACK, NXI_PG_FIXED_count } nxi_pg_fixed;
 
 typedef enum nxi_pg_known {
     NXI_PG_UNPARSED,
@@ -43,28 +38,28 @@ typedef enum nxi_pg_known {
 typedef struct nxi_pg_prepared {
     struct nxi_pg_prepared *next, *previous; /* by use, the latest first */
     struct nxi_pg_prepared *next_alike;      /* the same statement with other parameter types */
-    uint64_t key;                /* of statement and variant */
-    const nxi_statement *statement; /* NULL: fixed text */
+    uint64_t key;                            /* of statement and variant */
+    const nxi_statement *statement;          /* NULL: fixed text */
     nxi_pg_variant variant;
     nxi_pg_known known;
-    bool is_kept;                /* in the map; false: for one use */
-    bool has_result;             /* the description is there */
-    bool must_close;             /* the server may have something else under its name */
-    uint32_t uses;               /* units that need it */
+    bool is_kept;    /* in the map; false: for one use */
+    bool has_result; /* the description is there */
+    bool must_close; /* the server may have something else under its name */
+    uint32_t uses;   /* units that need it */
     char name[40];
     size_t param_count;
-    nxi_pg_oid *params;          /* the natural types of its values: by these it is found */
-    nxi_pg_oid *types;           /* given in Parse, and encoded by */
-    bool is_asking;              /* raw SQL: types are the server's choice, which is not known yet */
-    bool is_settled;             /* it is now */
-    nxi_pg_out *outs;            /* row-bound: encoders, one per statement->params */
+    nxi_pg_oid *params; /* the natural types of its values: by these it is found */
+    nxi_pg_oid *types;  /* given in Parse, and encoded by */
+    bool is_asking;     /* raw SQL: types are the server's choice, which is not known yet */
+    bool is_settled;    /* it is now */
+    nxi_pg_out *outs;   /* row-bound: encoders, one per statement->params */
     size_t result_count;
-    nxi_pg_oid *result_types;    /* of the RowDescription */
+    nxi_pg_oid *result_types;      /* of the RowDescription */
     nxi_pg_format *result_formats; /* that are asked for */
-    const char **result_names;   /* raw queries */
-    nxi_pg_in *ins;              /* entity rows: decoders */
-    nx_error mismatch;           /* why rows cannot become entities; status NX_OK: they can */
-    nxi_arena arena;             /* of what was learnt from the server */
+    const char **result_names;     /* raw queries */
+    nxi_pg_in *ins;                /* entity rows: decoders */
+    nx_error mismatch;             /* why rows cannot become entities; status NX_OK: they can */
+    nxi_arena arena;               /* of what was learnt from the server */
 } nxi_pg_prepared;
 
 /* --------------------------------------------------------------------------- jobs */
@@ -84,32 +79,32 @@ typedef enum nxi_pg_stage {
 } nxi_pg_stage;
 
 typedef struct nxi_pg_job {
-    struct nxi_pg_job *next;     /* queue, or spare */
-    nxi_request *request;        /* NULL: the connection's own (a barrier) */
-    bool dead;                   /* given up: the request is a tombstone, its steps must not be looked at */
-    bool is_read;                /* shares its Sync with others */
-    bool is_implicit;            /* the Sync is its transaction's begin and end */
-    bool is_explicit;            /* BEGIN was sent by this job */
+    struct nxi_pg_job *next; /* queue, or spare */
+    nxi_request *request;    /* NULL: the connection's own (a barrier) */
+    bool dead;               /* given up: the request is a tombstone, its steps must not be looked at */
+    bool is_read;            /* shares its Sync with others */
+    bool is_implicit;        /* the Sync is its transaction's begin and end */
+    bool is_explicit;        /* BEGIN was sent by this job */
     bool has_own_savepoint;
-    bool is_failed;              /* by an error of the server, in the wave under way */
-    bool is_spoilt;              /* by an error of ours: the server was made to fail */
-    bool was_open;               /* a restart has to leave a transaction that it had begun */
-    bool is_stale;               /* a statement has to be prepared again */
-    bool keys_unknown;           /* others have drawn from the sequence while a COPY did */
-    bool avoids_copy;            /* because of that */
+    bool is_failed;    /* by an error of the server, in the wave under way */
+    bool is_spoilt;    /* by an error of ours: the server was made to fail */
+    bool was_open;     /* a restart has to leave a transaction that it had begun */
+    bool is_stale;     /* a statement has to be prepared again */
+    bool keys_unknown; /* others have drawn from the sequence while a COPY did */
+    bool avoids_copy;  /* because of that */
     bool finished;
-    bool stands;                 /* it failed, but what it wrote is committed */
-    bool ends_there;             /* commits: to be known when the request is gone */
+    bool stands;     /* it failed, but what it wrote is committed */
+    bool ends_there; /* commits: to be known when the request is gone */
     uint8_t retries;
     nxi_pg_mode mode;
     nxi_pg_stage stage;
-    uint32_t units;              /* in the ring */
-    uint32_t keys_pending;       /* units of it that bring automatic keys */
-    bool has_flushed;            /* it waits for answers, and has asked the server not to hold them back */
-    nxi_pg_prepared *asked;      /* raw SQL: whose description it waits for */
-    size_t step;                 /* next to be sent */
-    size_t row;                  /* of that step's rows: next to be sent */
-    size_t row_end;              /* careful: end of the attempt at hand */
+    uint32_t units;         /* in the ring */
+    uint32_t keys_pending;  /* units of it that bring automatic keys */
+    bool has_flushed;       /* it waits for answers, and has asked the server not to hold them back */
+    nxi_pg_prepared *asked; /* raw SQL: whose description it waits for */
+    size_t step;            /* next to be sent */
+    size_t row;             /* of that step's rows: next to be sent */
+    size_t row_end;         /* careful: end of the attempt at hand */
     /* WRITE under way */
     bool copying;                /* CopyData is being sent */
     size_t copy_first, copy_end; /* rows of the COPY at hand */
@@ -117,8 +112,8 @@ typedef struct nxi_pg_job {
     struct nxi_pg_target *target;
     /* careful */
     size_t careful_step, careful_row, careful_size;
-    bool careful_piece;          /* the transaction is open again: one step or attempt after another */
-    bool careful_failed;         /* the last attempt */
+    bool careful_piece;  /* the transaction is open again: one step or attempt after another */
+    bool careful_failed; /* the last attempt */
     /* the failure */
     nxi_pg_trouble trouble;
     bool row_is_known;
@@ -126,8 +121,8 @@ typedef struct nxi_pg_job {
     size_t failed_first, failed_count; /* rows of the unit that failed */
     bool has_error;
     size_t reject_capacity;
-    size_t live_at;              /* in nxi_pg.live */
-    nx_error error;              /* the last member: what is before it is zeroed for each request */
+    size_t live_at; /* in nxi_pg.live */
+    nx_error error; /* the last member: what is before it is zeroed for each request */
 } nxi_pg_job;
 
 typedef struct nxi_pg_target nxi_pg_target;
@@ -155,14 +150,14 @@ typedef enum nxi_pg_use {
 typedef struct nxi_pg_unit {
     nxi_pg_unit_kind kind;
     nxi_pg_use use;
-    bool is_bound;      /* BindComplete has come, or is not expected */
-    bool is_begun;      /* its first row has come */
-    bool is_copy;       /* the server asks for CopyData */
-    bool as_text;       /* EXECUTE: bound before the result was known, all of it as text */
-    bool checked;       /* a row that affects nothing fails it */
-    bool brings_keys;   /* counted in job->keys_pending */
-    bool last;          /* EXECUTE: of its step */
-    nxi_pg_job *job;    /* NULL: nobody's */
+    bool is_bound;    /* BindComplete has come, or is not expected */
+    bool is_begun;    /* its first row has come */
+    bool is_copy;     /* the server asks for CopyData */
+    bool as_text;     /* EXECUTE: bound before the result was known, all of it as text */
+    bool checked;     /* a row that affects nothing fails it */
+    bool brings_keys; /* counted in job->keys_pending */
+    bool last;        /* EXECUTE: of its step */
+    nxi_pg_job *job;  /* NULL: nobody's */
     nxi_pg_prepared *prepared;
     nxi_pg_target *target;
     uint32_t step;
@@ -182,23 +177,23 @@ struct nxi_pg_target {
     nxi_pg_target *next;
     const nxi_table *table;
     uint32_t number;
-    bool is_known;               /* the answer is there */
-    bool is_possible;            /* COPY does what INSERT would */
-    bool keys_follow;            /* automatic keys of a COPY can be told from the last one */
-    nxi_pg_oid *types;           /* of table->columns; 0: no such column */
+    bool is_known;     /* the answer is there */
+    bool is_possible;  /* COPY does what INSERT would */
+    bool keys_follow;  /* automatic keys of a COPY can be told from the last one */
+    nxi_pg_oid *types; /* of table->columns; 0: no such column */
     uint32_t oid;
-    nxi_buf sequence;            /* quoted, with its schema; empty: none */
+    nxi_buf sequence; /* quoted, with its schema; empty: none */
 };
 
 typedef struct nxi_pg {
     nxi_pg_link link;
     nxi_memory *memory;
-    bool unnamed;                /* a pooler in transaction mode is between */
+    bool unnamed; /* a pooler in transaction mode is between */
     size_t statements_max;
-    char status;                 /* of the last ReadyForQuery: I, T or E */
-    bool is_broken;              /* a protocol error: sticky */
-    bool unsynced;               /* reads were sent, and their Sync was not */
-    bool skipping;               /* the server skips up to the next Sync */
+    char status;    /* of the last ReadyForQuery: I, T or E */
+    bool is_broken; /* a protocol error: sticky */
+    bool unsynced;  /* reads were sent, and their Sync was not */
+    bool skipping;  /* the server skips up to the next Sync */
     /* framing */
     nxi_buf partial;
     /* expected answers */
@@ -207,20 +202,20 @@ typedef struct nxi_pg {
     /* jobs */
     nxi_pg_job *queue_first, *queue_last;
     nxi_pg_job *spare_jobs;
-    nxi_pg_job **live;           /* all, for give_up */
+    nxi_pg_job **live; /* all, for give_up */
     size_t live_count, live_capacity;
     /* statements */
-    nxi_map prepared;            /* by key */
+    nxi_map prepared; /* by key */
     nxi_pg_prepared *latest, *oldest, *unkept;
     size_t prepared_count;
     nxi_pg_cursor *cursors;
     nxi_pg_target *targets;
-    const nxi_pg_job *asking;    /* for one of them; compared only */
+    const nxi_pg_job *asking; /* for one of them; compared only */
     /* what is being received */
     nxi_pg_reader reader;
     size_t fetched_capacity;
-    size_t key_at;               /* WRITE: rows of RETURNING that have come */
-    uint64_t position;           /* fill: stream position of the start of `out` */
+    size_t key_at;     /* WRITE: rows of RETURNING that have come */
+    uint64_t position; /* fill: stream position of the start of `out` */
     size_t position_base;
 } nxi_pg;
 
@@ -243,13 +238,15 @@ void nxi_pg_put_close(nxi_buf *out, char what, const char *name);
 void nxi_pg_prepared_init(nxi_pg *pg);
 void nxi_pg_prepared_fini(nxi_pg *pg);
 /*
- * The prepared form of a statement's variant for these parameter types (0 for a NULL: fits any), with Parse, and Describe where its result
- * must be known, appended where needed. Counts a use for the unit that the caller is about to add. NULL: out of memory.
+ * The prepared form of a statement's variant for these parameter types (0 for a NULL: fits any), with Parse, and Describe where
+ * its result must be known, appended where needed. Counts a use for the unit that the caller is about to add. NULL: out of
+ * memory.
  */
 nxi_pg_prepared *nxi_pg_prepare(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_pg_variant variant,
                                 const nxi_pg_oid *types, size_t type_count, nxi_buf *out);
 /*
- * The same for raw SQL, whose parameters may be meant as any type: first the server is asked what it takes them for, and the job has to wait
+ * The same for raw SQL, whose parameters may be meant as any type: first the server is asked what it takes them for, and the job
+ * has to wait
  * (*ret_waits) until it is called again with what it got, in job->asked.
  */
 nxi_pg_prepared *nxi_pg_prepare_raw(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, const nxi_pg_oid *types,
@@ -271,7 +268,8 @@ NX_MUST_CHECK nx_status nxi_pg_prepared_describe(nxi_pg *pg, nxi_pg_prepared *pr
 nxi_pg_oid nxi_pg_type_of_value(const nx_value *value);
 /* The format in which a column of an entity is asked for. */
 nxi_pg_format nxi_pg_column_format(const nxi_column *column);
-/* Bind of values to the unnamed portal, or to a portal of that name. NX_ELIMIT, NX_EINVAL, NX_ERANGE ...: nothing was appended. */
+/* Bind of values to the unnamed portal, or to a portal of that name. NX_ELIMIT, NX_EINVAL, NX_ERANGE ...: nothing was appended.
+ */
 NX_MUST_CHECK nx_status nxi_pg_bind_values(nxi_buf *out, const char *portal, const nxi_pg_prepared *prepared,
                                            const nx_value *values, size_t count, bool as_text, nx_error *error);
 /* Bind of one row. */
@@ -293,7 +291,7 @@ static inline nxi_pg_unit *nxi_pg_front(const nxi_pg *pg)
 void nxi_pg_drop_front(nxi_pg *pg);
 const nxi_pg_unit *nxi_pg_last_unit(const nxi_pg *pg);
 nxi_pg_job *nxi_pg_job_new(nxi_pg *pg, nxi_request *request); /* NULL: out of memory */
-void nxi_pg_dequeue(nxi_pg *pg); /* the first */
+void nxi_pg_dequeue(nxi_pg *pg);                              /* the first */
 void nxi_pg_enqueue(nxi_pg *pg, nxi_pg_job *job);
 void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *job);
 /* Its request is over: told to the sink, once. The job is spare as soon as no unit needs it. */
@@ -376,7 +374,8 @@ void nxi_pg_targets_fini(nxi_pg *pg);
 
 nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
 /* One message of the server. */
-NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error);
+NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink,
+                                      nx_error *error);
 
 /* ------------------------------------------------------------------------------ result.c */
 

@@ -1,10 +1,10 @@
 /*
  * prepare - the prepared statements of a connection.
  *
- * A statement is known to the server under a name made of its content (text and parameter types), because behind a pooler two clients may
- * meet on one server connection: the same name then means the same statement. Parse and Describe ride in front of the first Bind.
- * What was used least is closed when there are too many. With a pooler in transaction mode nothing keeps a name: every use is
- * parsed, as the unnamed statement.
+ * A statement is known to the server under a name made of its content (text and parameter types), because behind a pooler two
+ * clients may meet on one server connection: the same name then means the same statement. Parse and Describe ride in front of the
+ * first Bind. What was used least is closed when there are too many. With a pooler in transaction mode nothing keeps a name:
+ * every use is parsed, as the unnamed statement.
  */
 #include "drivers/postgres/postgres.h"
 
@@ -380,12 +380,13 @@ nxi_pg_prepared *nxi_pg_prepare_text(nxi_pg *pg, nxi_pg_job *job, uint64_t key, 
 
 static bool is_text_like(nxi_pg_oid type)
 {
-    return type == NXI_PG_TEXT || type == NXI_PG_UNKNOWN || type == NXI_PG_VARCHAR || type == NXI_PG_BPCHAR || type == NXI_PG_NAME;
+    return type == NXI_PG_TEXT || type == NXI_PG_UNKNOWN || type == NXI_PG_VARCHAR || type == NXI_PG_BPCHAR ||
+           type == NXI_PG_NAME;
 }
 
 /*
- * A number, date .. that the server takes for a text only because nothing tells it better is declared as what it is, and the statement is
- * parsed once more. One that the server takes for another type is sent as text, which that type reads.
+ * A number, date .. that the server takes for a text only because nothing tells it better is declared as what it is, and the
+ * statement is parsed once more. One that the server takes for another type is sent as text, which that type reads.
  */
 nx_status nxi_pg_prepared_types(nxi_pg_prepared *p, const uint8_t *body, size_t size)
 {
@@ -445,7 +446,7 @@ nxi_pg_prepared *nxi_pg_prepare_raw(nxi_pg *pg, nxi_pg_job *job, const nxi_state
         p->uses++; /* the job's, until it binds */
     job->asked = p;
     if (p->known == NXI_PG_PARSING || (p->known == NXI_PG_READY && p->is_asking))
-        return p; /* on its way */
+        return p;                   /* on its way */
     if (p->known == NXI_PG_READY) { /* described, and to be parsed once more with the types that were found */
         p->must_close = p->is_kept;
         p->is_settled = true;

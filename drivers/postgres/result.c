@@ -56,7 +56,8 @@ static nx_status add_entity(nxi_pg *pg, nxi_step *step, nxi_arena *arena, void *
     return NX_OK;
 }
 
-static nx_status entity_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step, const uint8_t *body, size_t size, nx_error *error)
+static nx_status entity_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step, const uint8_t *body, size_t size,
+                            nx_error *error)
 {
     nxi_arena *arena = unit->job->request->arena;
     void *row;
@@ -153,8 +154,8 @@ static nx_status raw_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step, co
         size_t bytes;
         status = walk_next(&w, &data, &bytes);
         if (status == NX_OK)
-            status = nxi_pg_get_value(arena, p->result_types[i], unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[i], data, bytes,
-                                      &values[i], error);
+            status = nxi_pg_get_value(arena, p->result_types[i], unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[i], data,
+                                      bytes, &values[i], error);
     }
     if (status != NX_OK)
         return status;

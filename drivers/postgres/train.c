@@ -1,10 +1,10 @@
 /*
  * train - jobs into messages: which texts a request becomes, and where the Syncs stand.
  *
- * - Reads of nobody's transaction share a Sync: the last message of what is sent together. If one fails, the server skips those behind
- *   it; they are sent again (answer.c), so nobody sees a neighbour's error.
- * - Everything else has a Sync of its own. 55.2.3: what stands between two Syncs and outside of BEGIN .. COMMIT is one transaction, ended by
- *   the Sync. So a request that begins and ends its transaction needs neither BEGIN nor COMMIT.
+ * - Reads of nobody's transaction share a Sync: the last message of what is sent together. If one fails, the server skips those
+ * behind it; they are sent again (answer.c), so nobody sees a neighbour's error.
+ * - Everything else has a Sync of its own. 55.2.3: what stands between two Syncs and outside of BEGIN .. COMMIT is one
+ * transaction, ended by the Sync. So a request that begins and ends its transaction needs neither BEGIN nor COMMIT.
  * - After an error the server skips to the Sync (55.2.3): nothing of a wave stands unless all of it does.
  */
 #include "drivers/postgres/postgres.h"
@@ -141,10 +141,10 @@ static bool send_fixed(nxi_pg *pg, nxi_pg_job *job, nxi_pg_fixed which, nxi_buf 
 
 static bool send_begin(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
-    static const char *const levels[] = {
-        [NX_ISOLATION_DEFAULT] = "", [NX_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
-        [NX_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ", [NX_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE"
-    };
+    static const char *const levels[] = { [NX_ISOLATION_DEFAULT] = "",
+                                          [NX_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
+                                          [NX_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ",
+                                          [NX_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE" };
     const nxi_request *request = job->request;
     nx_isolation isolation = job->dead ? NX_ISOLATION_DEFAULT : request->isolation;
     char sql[128];
@@ -175,8 +175,8 @@ static bool send_savepoint_step(nxi_pg *pg, nxi_pg_job *job, const nxi_step *ste
 /* ------------------------------------------------------------------------------ failures of ours */
 
 /*
- * There is no portal of that name, so the server fails (34000) and skips to the Sync: what the wave has written before is undone as it
- * would be by an error of its own.
+ * There is no portal of that name, so the server fails (34000) and skips to the Sync: what the wave has written before is undone
+ * as it would be by an error of its own.
  */
 void nxi_pg_job_spoil(nxi_pg *pg, nxi_pg_job *job, size_t step, const nx_error *error, nxi_buf *out)
 {
@@ -210,7 +210,8 @@ static nx_status type_values(nxi_pg *pg, const nxi_step *step, bound *b)
 
     b->types = b->space;
     if (step->value_count > UINT16_MAX)
-        return nxi_fail(&b->error, NX_ELIMIT, "%zu values were given; PostgreSQL takes at most %d", step->value_count, UINT16_MAX);
+        return nxi_fail(&b->error, NX_ELIMIT, "%zu values were given; PostgreSQL takes at most %d", step->value_count,
+                        UINT16_MAX);
     if (step->value_count != expected)
         return nxi_fail(&b->error, NX_EINVAL, "the SQL text has %zu parameter%s, but %zu value%s given", expected,
                         expected == 1 ? "" : "s", step->value_count, step->value_count == 1 ? " was" : "s were");

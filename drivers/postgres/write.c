@@ -1,18 +1,18 @@
 /*
  * write - the rows of a WRITE step: by which means they go out, and what comes back for them.
  *
- * A few rows: one prepared statement for each, all in one wave. More: one statement for any number, its parameters arrays of a column's
- * values. Many new ones: COPY (copy.c). Where the means change was measured, see docs/performance.md.
+ * A few rows: one prepared statement for each, all in one wave. More: one statement for any number, its parameters arrays of a
+ * column's values. Many new ones: COPY (copy.c). Where the means change was measured, see docs/performance.md.
  */
 #include "drivers/postgres/postgres.h"
 
 #include "engine/types.h"
 
 enum {
-    ONE_MAX = 4,              /* rows that go one by one */
-    COPY_MIN = 512,           /* rows that are worth a COPY */
-    MANY_ROWS_MAX = 16384,    /* of one statement */
-    MANY_BYTES_MAX = 4194304  /* of texts and bytes in it, about */
+    ONE_MAX = 4,             /* rows that go one by one */
+    COPY_MIN = 512,          /* rows that are worth a COPY */
+    MANY_ROWS_MAX = 16384,   /* of one statement */
+    MANY_BYTES_MAX = 4194304 /* of texts and bytes in it, about */
 };
 
 static bool is_insert(const nxi_statement *statement)
@@ -74,7 +74,8 @@ static const nxi_pg_oid *row_types(nxi_pg *pg, nxi_pg_job *job, const nxi_statem
         return &none;
     types = NXI_ARENA_ARRAY(job->request->arena, nxi_pg_oid, count);
     for (size_t i = 0; types != NULL && i < statement->param_count; i++)
-        types[i] = arrays ? nxi_pg_array_of(nxi_pg_variant_element(&statement->params[i])) : nxi_pg_variant_type(&statement->params[i]);
+        types[i] =
+            arrays ? nxi_pg_array_of(nxi_pg_variant_element(&statement->params[i])) : nxi_pg_variant_type(&statement->params[i]);
     if (types != NULL && arrays)
         types[statement->param_count] = NXI_PG_INT8;
     return types;
@@ -290,8 +291,8 @@ nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_er
         return NX_OK;
     }
     if (key < nxi_integer_min(column->type) || key > nxi_integer_max(column->type)) {
-        (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s", column->table->name,
-                       column->name, (long long)key, nx_type_name(column->type));
+        (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s",
+                       column->table->name, column->name, (long long)key, nx_type_name(column->type));
         nxi_error_name(error->table, column->table->name);
         nxi_error_name(error->column, column->name);
         return NX_ERANGE;
@@ -321,8 +322,8 @@ nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *b
     if (step->statement->key_column != NULL) {
         if (!next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
             return NX_EPROTOCOL;
-        nx_status status = in_order ? nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error)
-                                    : NX_OK;
+        nx_status status =
+            in_order ? nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error) : NX_OK;
         if (status != NX_OK)
             return status;
     }
@@ -364,7 +365,8 @@ bool nxi_pg_write_missed(const nxi_pg_unit *unit, int64_t affected, nx_error *re
     if (step == NULL || !step->must_affect || unit->checked || (size_t)affected >= unit->count)
         return false;
     table = step->statement->table;
-    (void)nxi_fail(ret_error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else", table == NULL ? "?" : table->name);
+    (void)nxi_fail(ret_error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else",
+                   table == NULL ? "?" : table->name);
     nxi_error_name(ret_error->table, table == NULL ? "" : table->name);
     ret_error->retryable = true;
     return true;
