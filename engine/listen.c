@@ -343,6 +343,8 @@ void nxi_db_end_listening(nx_db *db)
     for (nxi_channel *channel = db->channels, *next; channel != NULL; channel = next) {
         next = channel->next;
         end_listeners(channel, &error, false);
+        if (channel->stage == BEGINNING || channel->stage == ENDING)
+            nxi_pool_stop(db->pool, &channel->request, NX_ECANCELED); /* nobody waits for it, perhaps not even a server */
         advance(channel);
     }
 }

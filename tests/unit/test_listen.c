@@ -439,6 +439,27 @@ Test(listen, closing_ends_it_at_every_moment)
     }
 }
 
+Test(listen, closing_does_not_wait_for_a_server_that_is_gone)
+{
+    nx_bind_options options = { .pool_max = 1 };
+    nx_op op;
+
+    open_db(&fake_wire_driver, &options);
+    op = listen_on(FD, "a");
+    atomic_store(&refuse_opens, 1000);
+    fake_io_end(FD);
+    turn(0);
+    expect_end(op, NX_ELOST);
+    op = nx_listen(db, "a", NULL);
+    TURN_UNTIL(nxi_wires_of(db->pool)->failures == 1);
+    cr_assert_null(nx_peek(loop));
+    nx_op close_op = nx_close(db, NULL);
+    expect_end(op, NX_ECLOSED);
+    TURN_UNTIL(nx_peek(loop) != NULL);
+    expect_end(close_op, NX_OK);
+    end_db();
+}
+
 /* Ends in one way or the other, and leaves nothing behind. */
 Test(listen, want_of_memory_ends_it)
 {
