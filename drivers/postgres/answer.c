@@ -129,8 +129,8 @@ static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         error->row = (int64_t)job->failed_first;
     if (ends(job) || request->end == NXI_END_ROLLBACK)
         request->outcome = job->stands ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK;
-    else if (request->transaction != 0 && pg->status == 'I')
-        request->outcome = NX_OUTCOME_ROLLED_BACK;
+    else if (request->transaction != 0 && pg->status == 'I') /* SQL text has ended it, by whatever words, unless we have */
+        request->outcome = job->mode == NXI_PG_UNDO || request->begin != NXI_BEGIN_NONE ? NX_OUTCOME_ROLLED_BACK : NX_OUTCOME_UNKNOWN;
     error->outcome = request->outcome;
     request->in_transaction = request->transaction != 0 && pg->status != 'I';
     if (request->status == NX_OK) {
@@ -157,7 +157,7 @@ static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
         job->careful_size = nxi_max_size(job->row_is_known ? job->failed_first : rows / 2, 1);
     }
     nxi_pg_job_restart(job, mode);
-    nxi_pg_enqueue_first(pg, job);
+    nxi_pg_enqueue_first(pg, job, job);
 }
 
 static bool may_begin_again(const nxi_pg_job *job)
@@ -181,7 +181,7 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         job->mode = NXI_PG_UNDO;
         job->stage = NXI_PG_STAGE_START;
         job->is_failed = job->is_spoilt = false;
-        nxi_pg_enqueue_first(pg, job);
+        nxi_pg_enqueue_first(pg, job, job);
     } else {
         job->stands = !undone;
         finish_badly(pg, job, sink);
@@ -223,7 +223,7 @@ static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
     if (job->dead) {
         if (job->is_explicit && pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL)) {
             job->stage = NXI_PG_STAGE_START;
-            nxi_pg_enqueue_first(pg, job);
+            nxi_pg_enqueue_first(pg, job, job);
             return;
         }
         nxi_pg_job_finish(pg, job, sink);
@@ -302,6 +302,8 @@ static bool drop_skipped(nxi_pg *pg, const nxi_pg_job *failed)
         nxi_pg_prepared_forget(p);
     if (job != NULL)
         nxi_pg_job_unasked(pg, job);
+    else if (unit->kind == NXI_PG_UNIT_CLOSE)
+        pg->has_strays = true;
     if (unit->use == NXI_PG_FOR_TABLE)
         pg->asking = NULL; /* it will not be answered */
     nxi_pg_drop_front(pg);
@@ -315,12 +317,8 @@ typedef struct again {
 /* Reads that were dropped with a neighbour's error: in their order, at the front. */
 static void send_again(nxi_pg *pg, again *list)
 {
-    if (list->first == NULL)
-        return;
-    list->last->next = pg->queue_first;
-    if (pg->queue_first == NULL)
-        pg->queue_last = list->last;
-    pg->queue_first = list->first;
+    if (list->first != NULL)
+        nxi_pg_enqueue_first(pg, list->first, list->last);
 }
 
 static void collect_again(nxi_pg *pg, again *list, nxi_pg_job *job)
@@ -365,7 +363,7 @@ static void read_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
     job->retries++;
     job->has_error = false;
     nxi_pg_job_restart(job, NXI_PG_NORMAL);
-    nxi_pg_enqueue_first(pg, job);
+    nxi_pg_enqueue_first(pg, job, job);
 }
 
 static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
@@ -537,6 +535,9 @@ static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_DESCRIBE)
         return broken(pg, error, "a description out of place");
+    if (unit->is_begun != (type != 't'))
+        return broken(pg, error, "a description of half a statement");
+    unit->is_begun = true;
     if (type == 't')
         return nxi_pg_prepared_types(unit->prepared, body, size) == NX_OK
                    ? NX_OK

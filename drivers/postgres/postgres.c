@@ -136,12 +136,22 @@ void nxi_pg_enqueue(nxi_pg *pg, nxi_pg_job *job)
     pg->queue_last = job;
 }
 
-void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *job)
+/* Its wave or its transaction is open: what came between would become a part of it. */
+static bool is_under_way(const nxi_pg_job *job)
 {
-    job->next = pg->queue_first;
-    if (pg->queue_first == NULL)
-        pg->queue_last = job;
-    pg->queue_first = job;
+    return job->stage != NXI_PG_STAGE_START || job->mode == NXI_PG_CAREFUL;
+}
+
+void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *first, nxi_pg_job *last)
+{
+    nxi_pg_job **link = &pg->queue_first;
+
+    if (*link != NULL && is_under_way(*link))
+        link = &(*link)->next;
+    if (*link == NULL)
+        pg->queue_last = last;
+    last->next = *link;
+    *link = first;
 }
 
 void nxi_pg_dequeue(nxi_pg *pg)

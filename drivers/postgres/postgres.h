@@ -151,7 +151,7 @@ typedef struct nxi_pg_unit {
     nxi_pg_unit_kind kind;
     nxi_pg_use use;
     bool is_bound;    /* BindComplete has come, or is not expected */
-    bool is_begun;    /* its first row has come */
+    bool is_begun;    /* its first row has come; DESCRIBE: the types of its parameters */
     bool is_copy;     /* the server asks for CopyData */
     bool as_text;     /* EXECUTE: bound before the result was known, all of it as text */
     bool checked;     /* a row that affects nothing fails it */
@@ -208,6 +208,7 @@ typedef struct nxi_pg {
     nxi_map prepared; /* by key */
     nxi_pg_prepared *latest, *oldest, *unkept;
     size_t prepared_count;
+    bool has_strays;             /* a Close was skipped: the server may have more statements than we know of */
     nxi_pg_cursor *cursors;
     nxi_pg_target *targets;
     const nxi_pg_job *asking; /* for one of them; compared only */
@@ -293,7 +294,8 @@ const nxi_pg_unit *nxi_pg_last_unit(const nxi_pg *pg);
 nxi_pg_job *nxi_pg_job_new(nxi_pg *pg, nxi_request *request); /* NULL: out of memory */
 void nxi_pg_dequeue(nxi_pg *pg);                              /* the first */
 void nxi_pg_enqueue(nxi_pg *pg, nxi_pg_job *job);
-void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *job);
+/* A list, to be sent next: at the front, or behind a job there that is under way. */
+void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *first, nxi_pg_job *last);
 /* Its request is over: told to the sink, once. The job is spare as soon as no unit needs it. */
 void nxi_pg_job_finish(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink);
 void nxi_pg_job_release(nxi_pg *pg, nxi_pg_job *job);

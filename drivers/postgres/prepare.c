@@ -100,7 +100,9 @@ static nxi_pg_prepared *find(const nxi_pg *pg, const wanted *w)
 static void make_name(nxi_pg_prepared *p, const char *sql)
 {
     size_t bytes = p->param_count * sizeof(nxi_pg_oid);
-    uint64_t types = nxi_hash_bytes(p->types, bytes, p->param_count);
+    /* One text may be there twice: the application's own, and one of ours. */
+    uint64_t kind = p->statement == NULL ? 0 : p->statement->table == NULL ? 1 : 2;
+    uint64_t types = nxi_hash_bytes(p->types, bytes, p->param_count << 2 | kind);
 
     (void)snprintf(p->name, sizeof(p->name), "nx_%016llx%016llx",
                    (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0x9e3779b97f4a7c15)),
@@ -317,6 +319,7 @@ static nxi_pg_prepared *prepare_new(nxi_pg *pg, const wanted *w, bool keep, cons
     p->variant = variant;
     if (keep)
         make_name(p, sql);
+    p->must_close = keep && pg->has_strays;
     if (!make_outs(p) || (keep && !enter(pg, p))) {
         free_prepared(pg, p);
         return NULL;

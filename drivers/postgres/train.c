@@ -611,6 +611,19 @@ static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t en
     return NXI_PG_SENT_ALL;
 }
 
+/*
+ * It may fail and be sent again, or be taken back, while its transaction stays open: who came behind it before that is known would run
+ * outside of the transaction, or be undone with it.
+ */
+static bool holds_others(const nxi_pg_job *job)
+{
+    if (job->mode == NXI_PG_CAREFUL)
+        return true;
+    if (job->request == NULL || job->is_read || job->mode == NXI_PG_UNDO)
+        return false;
+    return job->is_explicit || job->has_own_savepoint || (!job->is_implicit && (job->ends_there || has_guard(job->request)));
+}
+
 bool nxi_pg_fill(void *state, nxi_buf *out, size_t enough, uint64_t position)
 {
     nxi_pg *pg = state;
@@ -637,8 +650,7 @@ bool nxi_pg_fill(void *state, nxi_buf *out, size_t enough, uint64_t position)
             more = true;
             break;
         }
-        /* A careful job's transaction is open between its waves: nobody may come between. */
-        if (sent == NXI_PG_SENT_WAITS || job->mode == NXI_PG_CAREFUL)
+        if (sent == NXI_PG_SENT_WAITS || holds_others(job))
             break;
         nxi_pg_dequeue(pg);
     }
