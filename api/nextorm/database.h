@@ -42,9 +42,9 @@ typedef struct nx_bind_options {
     /*
      * Servers. dsn is a URI or a connection string of the vendor's; a field beside it wins over what it says, and what neither
      * says is taken from the vendor's environment variables and files. PostgreSQL: anything that libpq takes, several hosts
-     * too. Where the server is neither on this machine nor named with an sslmode, its certificate and name are verified (sslmode=verify-full)
-     * against the system's authorities, or sslrootcert. connect_timeout is for each address; default 10 s, or deadline_ms if that
-     * is less. Session parameters are set for the engine; `options` in the dsn come after them.
+     * too. Where the server is neither on this machine nor named with an sslmode, its certificate and name are verified
+     * (sslmode=verify-full) against the system's authorities, or sslrootcert. connect_timeout is for each address; default
+     * 10 s, or deadline_ms if that is less. Session parameters are set for the engine; `options` in the dsn come after them.
      */
     const char *dsn;
     const char *host, *user, *password, *dbname;
