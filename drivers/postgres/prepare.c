@@ -451,7 +451,12 @@ nxi_pg_prepared *nxi_pg_prepare_raw(nxi_pg *pg, nxi_pg_job *job, const nxi_state
     if (p->known == NXI_PG_PARSING || (p->known == NXI_PG_READY && p->is_asking))
         return p;                   /* on its way */
     if (p->known == NXI_PG_READY) { /* described, and to be parsed once more with the types that were found */
-        p->must_close = p->is_kept;
+        /* Its types are part of its name: under the old one the server would keep it for good. */
+        if (p->is_kept && nxi_pg_expect(pg, NXI_PG_UNIT_CLOSE, job, NULL) == NULL)
+            return NULL;
+        if (p->is_kept)
+            nxi_pg_put_close(out, 'S', p->name);
+        p->must_close = false;
         p->is_settled = true;
         p->has_result = false;
     }
