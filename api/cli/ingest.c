@@ -47,9 +47,14 @@ static void excerpt(nx_text text, char *ret_text)
 static bool set_value(run *self, size_t place, const field *from, char *ret_reason)
 {
     plan_column *column = &self->plan.columns[place];
-    const char *problem = convert(column->type, from, &column->scratch, &self->values[place]);
+    const char *problem;
     char beginning[EXCERPT_SIZE + 4];
 
+    if (column->empty_is_null && from->kind == FIELD_PLAIN && from->text.size == 0) {
+        self->values[place] = nx_null();
+        return true;
+    }
+    problem = convert(column->type, from, &column->scratch, &self->values[place]);
     if (problem != NULL) {
         excerpt(from->text, beginning);
         snprintf(ret_reason, REASON_SIZE, "column \"%.128s\": \"%s\" %s (%s)", column->name, beginning, problem,
@@ -184,7 +189,7 @@ static bool print_sum(const run *self, bool good)
 static int finish(run *self, bool good)
 {
     uint64_t rejected = self->load.counts.rejected + self->misfits;
-    bool arguments_wrong = self->plan.arguments_wrong;
+    bool arguments_wrong = self->plan.arguments_wrong || self->target.arguments_wrong;
 
     if (self->planned) {
         progress_end(&self->progress, self->read);

@@ -112,8 +112,11 @@ static bool report(load *self, nx_status status, const nx_error *error)
 {
     if (status == NX_OK)
         return true;
+    bool is_unknown = error != NULL && error->outcome == NX_OUTCOME_UNKNOWN;
+
     if (!self->failed)
-        complain("the load failed: %s", error != NULL && error->message[0] != '\0' ? error->message : nx_status_text(status));
+        complain("the load failed: %s%s", error != NULL && error->message[0] != '\0' ? error->message : nx_status_text(status),
+                 is_unknown ? "; the rows of the last batch may have been written or not" : "");
     self->failed = true;
     return false;
 }
@@ -123,7 +126,7 @@ static bool drain(load *self)
 {
     bool good = true;
 
-    nx_for_each_completion(self->into->loop, done) {
+    nx_for_each_completion (self->into->loop, done) {
         good = report(self, done->status, done->error) && good;
     }
     return good;

@@ -45,8 +45,15 @@ static const char description[] =
     "  (+ not loaded N after a failure)\n"
     "  Exit status: 0 all rows were loaded, ignored or updated; 1 the load failed, what earlier batches wrote stays; 2 wrong "
     "arguments; 3 some rows were rejected; 130 interrupted (the batch is finished first).\n\n"
+    "Databases\n"
+    "  sqlite:PATH: a file, which is made when it does not exist.\n"
+    "  postgres://USER@HOST:PORT/DBNAME (also postgresql:) is a URI of libpq, postgres:host=... dbname=... a connection string; what "
+    "is not said comes from libpq's environment variables (PGHOST, PGSERVICE ...) and files. Other users of the machine can "
+    "see the arguments of a command: keep a password out of them, in PGPASSWORD or ~/.pgpass. The server's certificate is verified "
+    "unless the server is on this machine or sslmode says otherwise. Names of tables are taken as they are written.\n\n"
     "Examples\n"
     "  nextorm ingest people.csv --header --to sqlite:app.db --table people\n"
+    "  nextorm ingest people.csv --header --to postgres://me@db.example/app --table people\n"
     "  nextorm ingest x.txt --delimiter ';' --columns code:text,name,width:i32 \\\n"
     "      --key code --on-conflict update --to sqlite:app.db --table chars\n"
     "  zcat e.ndjson.gz | nextorm ingest - --format ndjson --to sqlite:e.db \\\n"
@@ -57,7 +64,7 @@ enum { OPTION_TO = 256, OPTION_TABLE, OPTION_DELIMITER, OPTION_HEADER, OPTION_CO
        OPTION_BATCH, OPTION_REJECTS, OPTION_FORMAT, OPTION_QUIET };
 
 static const struct argp_option option_list[] = {
-    { .name = "to", .key = OPTION_TO, .arg = "sqlite:PATH", .doc = "Database to load into; required", .group = 1 },
+    { .name = "to", .key = OPTION_TO, .arg = "URL", .doc = "Database to load into: sqlite:PATH or postgres:...; required", .group = 1 },
     { .name = "table", .key = OPTION_TABLE, .arg = "TABLE", .doc = "Table to load into; required", .group = 1 },
     { .name = "format", .key = OPTION_FORMAT, .arg = "csv|ndjson",
       .doc = "Format of FILE; default: ndjson for .ndjson and .jsonl, else csv", .group = 2 },
@@ -120,11 +127,17 @@ bool options_batch(const char *text, uint32_t *ret_rows)
 const char *options_url(const char *url, const char **ret_provider, const char **ret_path)
 {
     const char *colon = strchr(url, ':');
+    nx_text name = { url, colon == NULL ? 0 : (size_t)(colon - url) };
 
-    if (colon == NULL || colon == url)
-        return "no provider; write sqlite:PATH";
-    if ((size_t)(colon - url) != strlen("sqlite") || strncasecmp(url, "sqlite", strlen("sqlite")) != 0)
-        return "unknown provider; known: sqlite (write sqlite:PATH)";
+    if (name.size == 0)
+        return "no provider; write sqlite:PATH or postgres://...";
+    if (same_name(name, nx_str("postgres")) || same_name(name, nx_str("postgresql"))) {
+        *ret_provider = "postgres";
+        *ret_path = colon + 1;
+        return NULL;
+    }
+    if (!same_name(name, nx_str("sqlite")))
+        return "unknown provider; known: sqlite (write sqlite:PATH), postgres (write postgres://...)";
     if (colon[1] == '\0')
         return "no path; write sqlite:PATH";
     /* Programs disagree about what the slashes of sqlite:// mean. */
@@ -141,9 +154,8 @@ static void parse_url(ingest_options *options, const char *url, const struct arg
 {
     const char *problem = options_url(url, &options->provider, &options->path);
 
-    options->url = url;
     if (problem != NULL)
-        argp_error(state, "--to %s: %s", url, problem);
+        argp_error(state, "--to: %s", problem);
 }
 
 static void parse_format(ingest_options *options, const char *text, const struct argp_state *state)
@@ -180,7 +192,7 @@ static void check_whole(ingest_options *options, const struct argp_state *state)
 {
     if (options->input == NULL)
         argp_error(state, "no FILE given (- for standard input)");
-    if (options->url == NULL)
+    if (options->provider == NULL)
         argp_error(state, "--to is missing: where to load, for example --to sqlite:app.db");
     if (options->table == NULL || options->table[0] == '\0')
         argp_error(state, "--table is missing");

@@ -10,9 +10,8 @@ typedef enum ingest_format { FORMAT_BY_NAME, FORMAT_CSV, FORMAT_NDJSON } ingest_
 
 typedef struct ingest_options {
     const char *input;     /* a path, or "-" */
-    const char *url;       /* as given */
     const char *provider;  /* a constant */
-    const char *path;      /* of the database; points into url */
+    const char *path;      /* what stands behind the provider's colon: a path, or a server's URI or connection string */
     const char *table;
     const char *columns;   /* NULL: not given */
     const char *key;       /* NULL: not given */
@@ -30,7 +29,7 @@ void options_parse(int argc, char **argv, ingest_options *ret_options);
 /* The parts, without messages: false when the text is no such thing. */
 bool options_delimiter(const char *text, char *ret_delimiter);
 bool options_batch(const char *text, uint32_t *ret_rows);
-/* NULL and the parts, or the problem. */
+/* NULL and the parts, or the problem, which quotes nothing: there may be a password in it. */
 const char *options_url(const char *url, const char **ret_provider, const char **ret_path);
 
 #endif

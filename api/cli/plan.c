@@ -222,6 +222,19 @@ static bool check_names(plan *self, const ingest_options *options, const target 
     return true;
 }
 
+/* Capitals as the table has them: a server minds them. */
+static void take_names_of_table(plan *self, const target *into)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const target_column *existing = target_find(into, nx_str(self->columns[i].name));
+
+        if (existing != NULL) {
+            free(self->columns[i].name);
+            self->columns[i].name = copy_text(nx_str(existing->name));
+        }
+    }
+}
+
 static bool find_names(plan *self, const ingest_options *options, const sample *examples, const target *into)
 {
     bool good;
@@ -235,7 +248,10 @@ static bool find_names(plan *self, const ingest_options *options, const sample *
         good = names_of_members(self, options, examples);
     else
         good = names_of_first_record(self, options, examples, into);
-    return good && check_names(self, options, into);
+    good = good && check_names(self, options, into);
+    if (good)
+        take_names_of_table(self, into);
+    return good;
 }
 
 /* ------------------------------------------------------------------------------------- types */
@@ -260,6 +276,15 @@ static nx_type guess_storage(const guess *about)
     return type == NX_TYPE_i64 || type == NX_TYPE_f64 ? type : NX_TYPE_text;
 }
 
+/* An enumeration, an address ...: the server makes it of a text, and no text of ours is empty in it. */
+static void take_sql_type(plan_column *column, const target_column *existing)
+{
+    column->sql_type = existing->sql_type;
+    column->empty_is_null = existing->type != NX_TYPE_text;
+    if (column->type == NX_TYPE_null)
+        column->type = NX_TYPE_text;
+}
+
 static void find_types(plan *self, const sample *examples, const target *into)
 {
     uint64_t bytes = 0;
@@ -275,6 +300,8 @@ static void find_types(plan *self, const sample *examples, const target *into)
 
         if (column->type == NX_TYPE_null)
             column->type = existing != NULL ? existing->type : guess_type(&column->guess);
+        if (existing != NULL && existing->sql_type != NULL)
+            take_sql_type(column, existing);
         if (column->type == NX_TYPE_null)
             column->type = guess_storage(&column->guess);
         /* A long text is loaded as any other. */
@@ -317,11 +344,17 @@ static char *free_key_name(const plan *self)
     return copy_text(nx_str(name));
 }
 
-/* The names under which SQLite knows the number of a row; a column of the same name hides one. */
+/*
+ * What a row without a key has all the same, as a key for the entity that is never given: the names under which SQLite knows the
+ * number of a row (a column of the same name hides one); in PostgreSQL, whose rows have no number, the table's, which comes
+ * back for every row and is used for nothing. No column of a user's can be called that (5.5).
+ */
 static char *row_number_name(const target *into)
 {
     static const char *const names[] = { "rowid", "_rowid_", "oid" };
 
+    if (into->is_server)
+        return copy_text(nx_str("tableoid"));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (target_find(into, nx_str(names[i])) == NULL)
             return copy_text(nx_str(names[i]));
@@ -440,6 +473,7 @@ static bool make_entity(plan *self, const ingest_options *options)
         fields[used++] = (nx_field){ .name = column->name,
                                      .kind = column->in_entity_key ? NX_KIND_PK : NX_KIND_OPT,
                                      .type = column->type,
+                                     .sql_type = column->sql_type,
                                      .autostrip = NX_OFF,
                                      .caller_assigned = column->in_entity_key && is_integer };
     }

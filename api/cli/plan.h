@@ -12,6 +12,8 @@
 typedef struct plan_column {
     char *name;
     nx_type type;   /* NX_TYPE_null: not decided yet */
+    const char *sql_type;  /* of the existing table's column on a server, which lives as long as the target; else NULL */
+    bool empty_is_null;    /* a text for us, but not for the server */
     bool in_key;    /* named by --key */
     bool in_entity_key;
     guess guess;

@@ -4,14 +4,17 @@
 #include "api/cli/target.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Types that nextorm declares, and the classic ones whose meaning is plain. */
-static const struct {
+typedef struct known_type {
     const char *declared;
     nx_type type;
-} known_types[] = {
+} known_type;
+
+/* Types that nextorm declares, and the classic ones whose meaning is plain. */
+static const known_type sqlite_types[] = {
     { "BOOLEAN", NX_TYPE_boolean },
     { "SMALLINT", NX_TYPE_i16 },
     { "REAL", NX_TYPE_f64 },
@@ -27,7 +30,39 @@ static const struct {
     { "INTERVAL", NX_TYPE_interval },
     { "UUID_TEXT", NX_TYPE_uuid },
     { "ULID_TEXT", NX_TYPE_ulid },
+    { NULL, NX_TYPE_null },
 };
+
+/* The names that format_type gives, without what stands in parentheses. */
+static const known_type postgres_types[] = {
+    { "boolean", NX_TYPE_boolean },
+    { "smallint", NX_TYPE_i16 },
+    { "integer", NX_TYPE_i32 },
+    { "bigint", NX_TYPE_i64 },
+    { "real", NX_TYPE_f64 },
+    { "double precision", NX_TYPE_f64 },
+    { "numeric", NX_TYPE_decimal },
+    { "text", NX_TYPE_text },
+    { "character varying", NX_TYPE_text },
+    { "character", NX_TYPE_text },
+    { "bytea", NX_TYPE_bytes },
+    { "json", NX_TYPE_json },
+    { "jsonb", NX_TYPE_json },
+    { "date", NX_TYPE_date },
+    { "time without time zone", NX_TYPE_time },
+    { "timestamp without time zone", NX_TYPE_timestamp },
+    { "timestamp with time zone", NX_TYPE_timestamptz },
+    { "interval", NX_TYPE_interval },
+    { "uuid", NX_TYPE_uuid },
+    { NULL, NX_TYPE_null },
+};
+
+static nx_type find_type(const known_type *types, nx_text word)
+{
+    while (types->declared != NULL && !same_name(word, nx_str(types->declared)))
+        types++;
+    return types->type;
+}
 
 static bool contains(nx_text text, const char *word)
 {
@@ -40,19 +75,16 @@ static bool contains(nx_text text, const char *word)
     return false;
 }
 
-nx_type target_type(nx_text declared)
+nx_type target_sqlite_type(nx_text declared)
 {
     const char *parenthesis = declared.size == 0 ? NULL : memchr(declared.data, '(', declared.size);
     nx_text word = declared;
 
     if (parenthesis != NULL)
         word.size = (size_t)(parenthesis - declared.data);
-    for (size_t i = 0; i < sizeof(known_types) / sizeof(known_types[0]); i++) {
-        if (same_name(word, nx_str(known_types[i].declared)))
-            return known_types[i].type;
-    }
-    if (word.size == 0)
-        return NX_TYPE_null;
+    nx_type known = find_type(sqlite_types, word);
+    if (known != NX_TYPE_null || word.size == 0)
+        return known;
     /* SQLite's own rules of affinity; what is left is NUMERIC, which converts texts itself. */
     if (contains(word, "INT"))
         return NX_TYPE_i64;
@@ -61,6 +93,24 @@ nx_type target_type(nx_text declared)
     if (contains(word, "FLOA") || contains(word, "DOUB"))
         return NX_TYPE_f64;
     return NX_TYPE_text;
+}
+
+/* "timestamp(3) with time zone" is the name of the type with a modifier inside. */
+nx_type target_postgres_type(nx_text declared)
+{
+    char word[48];
+    size_t size = 0;
+    bool inside = false;
+
+    for (size_t i = 0; i < declared.size; i++) {
+        inside = inside || declared.data[i] == '(';
+        if (!inside && size == sizeof(word))
+            return NX_TYPE_null;
+        if (!inside)
+            word[size++] = declared.data[i];
+        inside = inside && declared.data[i] != ')';
+    }
+    return find_type(postgres_types, nx_strn(word, size));
 }
 
 static bool report(const char *doing, const nx_error *error, nx_status status)
@@ -90,13 +140,15 @@ static bool take_columns(target *self, const nx_rows *rows)
         nx_text declared = type.type == NX_TYPE_text ? type.text : nx_str("");
 
         if (name.type != NX_TYPE_text || key.type != NX_TYPE_i64 || numbered.type != NX_TYPE_i64) {
-            complain("%s: cannot read the columns of the table", self->path);
+            complain("%s: cannot read the columns of the table", self->name);
             return false;
         }
-        self->columns[i] = (target_column){ .name = copy_text(name.text),
-                                            .type = target_type(declared),
-                                            .key_part = (unsigned)key.i64,
-                                            .is_numbered = numbered.i64 != 0 };
+        self->columns[i] =
+            (target_column){ .name = copy_text(name.text),
+                             .type = self->is_server ? target_postgres_type(declared) : target_sqlite_type(declared),
+                             .sql_type = self->is_server ? copy_text(declared) : NULL,
+                             .key_part = (unsigned)key.i64,
+                             .is_numbered = numbered.i64 != 0 };
         self->column_count++;
     }
     return true;
@@ -108,17 +160,35 @@ static bool look_at_table(target *self, const char *table)
     bool good;
 
     if (done.status != NX_OK)
-        return report(self->path, done.error, done.status);
+        return report(self->name, done.error, done.status);
     good = take_columns(self, done.raw);
     nx_seen(self->loop, &done);
     return good;
 }
 
-static bool bind_database(target *self, nx_db *db, const char *path)
+static bool bind_server(target *self)
+{
+    nx_bind_options bind = { .dsn = self->path };
+    char *uri = NULL;
+
+    if (strncmp(self->path, "//", 2) == 0) {
+        if (asprintf(&uri, "postgres:%s", self->path) < 0) {
+            complain("out of memory");
+            return false;
+        }
+        bind.dsn = uri;
+    }
+    nx_completion done = nx_await(self->loop, nx_bind(self->db, self->provider, &bind, NULL));
+    free(uri);
+    self->arguments_wrong = done.status == NX_EINVAL;
+    return done.status == NX_OK || report(self->arguments_wrong ? "--to" : self->name, done.error, done.status);
+}
+
+static bool bind_file(target *self, nx_db *db, const char *path)
 {
     nx_bind_options bind = { .path = path };
 
-    return target_wait(self, nx_bind(db, self->provider, &bind, NULL), self->url);
+    return target_wait(self, nx_bind(db, self->provider, &bind, NULL), self->name);
 }
 
 bool target_open(target *self, const ingest_options *options)
@@ -126,7 +196,9 @@ bool target_open(target *self, const ingest_options *options)
     nx_error error = { .status = NX_OK };
     nx_status status;
 
-    *self = (target){ .path = options->path, .provider = options->provider, .url = options->url };
+    *self = (target){ .path = options->path, .provider = options->provider };
+    self->is_server = strcmp(self->provider, "sqlite") != 0;
+    self->name = self->is_server ? self->provider : self->path;
     status = nx_loop_open(NULL, &self->loop, &error);
     if (status != NX_OK)
         return report("cannot start", &error, status);
@@ -135,9 +207,9 @@ bool target_open(target *self, const ingest_options *options)
         complain("out of memory");
         return false;
     }
-    if (access(self->path, F_OK) != 0 && errno == ENOENT)
+    if (!self->is_server && access(self->path, F_OK) != 0 && errno == ENOENT)
         return true;
-    self->is_open = bind_database(self, self->db, self->path);
+    self->is_open = self->is_server ? bind_server(self) : bind_file(self, self->db, self->path);
     return self->is_open && look_at_table(self, options->table);
 }
 
@@ -146,7 +218,7 @@ static bool map_entity(target *self, nx_db *db, const nx_entity *entity)
     nx_status status = nx_register(db, entity);
 
     if (status != NX_OK)
-        return report(self->path, NULL, status);
+        return report(self->name, NULL, status);
     return target_wait(self, nx_generate_mapping(db, self->column_count == 0 ? NX_CREATE_TABLES : 0, NULL), self->path);
 }
 
@@ -154,7 +226,7 @@ static bool map_entity(target *self, nx_db *db, const nx_entity *entity)
 static bool rehearse(target *self, const nx_entity *entity)
 {
     nx_db *db = nx_db_new(self->loop, NULL);
-    bool good = db != NULL && bind_database(self, db, ":memory:") && map_entity(self, db, entity);
+    bool good = db != NULL && bind_file(self, db, ":memory:") && map_entity(self, db, entity);
 
     if (db == NULL)
         complain("out of memory");
@@ -165,7 +237,7 @@ static bool rehearse(target *self, const nx_entity *entity)
 bool target_map(target *self, const nx_entity *entity)
 {
     if (!self->is_open) {
-        self->is_open = rehearse(self, entity) && bind_database(self, self->db, self->path);
+        self->is_open = rehearse(self, entity) && bind_file(self, self->db, self->path);
         if (!self->is_open)
             return false;
     }
@@ -176,19 +248,27 @@ void target_close(target *self)
 {
     nx_db_free(self->db);
     nx_loop_close(self->loop);
-    for (size_t i = 0; i < self->column_count; i++)
+    for (size_t i = 0; i < self->column_count; i++) {
         free(self->columns[i].name);
+        free(self->columns[i].sql_type);
+    }
     free(self->columns);
     *self = (target){ .loop = NULL };
 }
 
 const target_column *target_find(const target *self, nx_text name)
 {
+    const target_column *similar = NULL;
+
     for (size_t i = 0; i < self->column_count; i++) {
-        if (same_name(nx_str(self->columns[i].name), name))
-            return &self->columns[i];
+        const target_column *column = &self->columns[i];
+
+        if (strlen(column->name) == name.size && memcmp(column->name, name.data, name.size) == 0)
+            return column;
+        if (similar == NULL && same_name(nx_str(column->name), name))
+            similar = column;
     }
-    return NULL;
+    return similar;
 }
 
 /* ------------------------------------------------------------------------------------ unique columns */
@@ -250,7 +330,7 @@ bool target_is_unique(const target *self, const char *table, const char *const *
         return true;
     done = nx_await(self->loop, nx_table_uniques(self->db, table, NULL));
     if (done.status != NX_OK)
-        return report(self->path, done.error, done.status);
+        return report(self->name, done.error, done.status);
     *ret_unique = has_index(done.raw, names, count);
     nx_seen(self->loop, &done);
     return true;

@@ -9,6 +9,7 @@
 typedef struct target_column {
     char *name;
     nx_type type;
+    char *sql_type;    /* on a server: as it calls the type; else NULL */
     unsigned key_part; /* 1-based place in the primary key; 0: not in it */
     bool is_numbered;  /* the database gives it a value */
 } target_column;
@@ -16,9 +17,12 @@ typedef struct target_column {
 typedef struct target {
     nx_loop *loop;
     nx_db *db;
+    const char *provider;
     const char *path;
-    const char *provider, *url;
+    const char *name; /* for messages: no word of a server's URL, which may hold a password */
+    bool is_server;
     bool is_open;
+    bool arguments_wrong; /* why target_open failed: --to cannot be read */
     target_column *columns; /* of the existing table */
     size_t column_count;    /* 0: there is no such table */
 } target;
@@ -34,10 +38,14 @@ bool target_map(target *self, const nx_entity *entity);
 bool target_is_unique(const target *self, const char *table, const char *const *names, size_t count, bool *ret_unique);
 void target_close(target *self);
 
-/* NULL: none of that name. */
+/* NULL: none of that name. A name with other capitals counts only when there is none as it is written. */
 const target_column *target_find(const target *self, nx_text name);
-/* The type that a declared column type stands for; NX_TYPE_null when there is none, and anything goes. */
-nx_type target_type(nx_text declared);
+/*
+ * The type that a declared column type stands for: in SQLite, NX_TYPE_null when there is none, and anything goes; in PostgreSQL
+ * (format_type), NX_TYPE_null when it is none of ours, and its values are texts in a form of their own.
+ */
+nx_type target_sqlite_type(nx_text declared);
+nx_type target_postgres_type(nx_text declared);
 
 /* Wait for an operation. False: a message was printed that begins with `doing`. */
 bool target_wait(target *self, nx_op op, const char *doing);

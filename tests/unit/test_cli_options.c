@@ -45,16 +45,27 @@ Test(cli_options, batch)
 
 Test(cli_options, url)
 {
-    static const char *const bad[] = { "", ":", "t.db", "postgres:x", "sqlite", "sqlite:", "sqlit:x", "sqlite3:x", "sqlite://x",
-                                       "sqlite::memory:" };
+    static const struct { const char *url, *provider, *path; } good[] = {
+        { "sqlite:a:b.db", "sqlite", "a:b.db" },
+        { "SQLite:/x", "sqlite", "/x" },
+        { "postgres://u@h/d", "postgres", "//u@h/d" },
+        { "postgresql://u@h/d", "postgres", "//u@h/d" },
+        { "Postgres:host=h dbname=d", "postgres", "host=h dbname=d" },
+        { "postgres:", "postgres", "" },
+    };
+    static const char *const bad[] = { "", ":", "t.db", "postgres", "postgre:x", "sqlite", "sqlite:", "sqlit:x", "sqlite3:x",
+                                       "sqlite://x", "sqlite::memory:", "secret@h:secret" };
     const char *provider = NULL, *path = NULL;
 
-    cr_expect_null(options_url("sqlite:a:b.db", &provider, &path));
-    cr_expect_str_eq(provider, "sqlite");
-    cr_expect_str_eq(path, "a:b.db");
-    cr_expect_null(options_url("SQLite:/x", &provider, &path));
-    cr_expect_str_eq(path, "/x");
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        cr_expect_not_null(options_url(bad[i], &provider, &path), "%s", bad[i]);
-    cr_expect_str_eq(path, "/x");
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        cr_expect_null(options_url(good[i].url, &provider, &path), "%s", good[i].url);
+        cr_expect_str_eq(provider, good[i].provider);
+        cr_expect_str_eq(path, good[i].path);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *problem = options_url(bad[i], &provider, &path);
+        cr_expect_not_null(problem, "%s", bad[i]);
+        cr_expect_null(strstr(problem, "secret"), "%s", bad[i]);
+    }
+    cr_expect_str_eq(path, "");
 }
