@@ -129,8 +129,10 @@ static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         error->row = (int64_t)job->failed_first;
     if (ends(job) || request->end == NXI_END_ROLLBACK)
         request->outcome = job->stands ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK;
-    else if (request->transaction != 0 && pg->status == 'I') /* SQL text has ended it, by whatever words, unless we have */
-        request->outcome = job->mode == NXI_PG_UNDO || request->begin != NXI_BEGIN_NONE ? NX_OUTCOME_ROLLED_BACK : NX_OUTCOME_UNKNOWN;
+    else if (request->transaction != 0 && pg->status == 'I') {
+        bool by_us = job->mode == NXI_PG_UNDO || request->begin != NXI_BEGIN_NONE; /* else by SQL text, whatever its words */
+        request->outcome = by_us ? NX_OUTCOME_ROLLED_BACK : NX_OUTCOME_UNKNOWN;
+    }
     error->outcome = request->outcome;
     request->in_transaction = request->transaction != 0 && pg->status != 'I';
     if (request->status == NX_OK) {

@@ -572,9 +572,16 @@ static void cut_short(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     }
 }
 
+/* Who is in flight before it may have to be sent again, and not into the transaction that it opens. */
+static bool waits_for_others(const nxi_pg *pg, const nxi_pg_job *job)
+{
+    return job->stage == NXI_PG_STAGE_START && pg->unit_count > 0 && job->request != NULL && !job->dead && !job->is_read &&
+           !job->is_implicit && job->request->begin != NXI_BEGIN_NONE;
+}
+
 static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
 {
-    if (job->stage == NXI_PG_STAGE_WAIT)
+    if (job->stage == NXI_PG_STAGE_WAIT || waits_for_others(pg, job))
         return NXI_PG_SENT_WAITS;
     if (job->dead && job->stage < NXI_PG_STAGE_END) {
         cut_short(pg, job, out);
@@ -612,8 +619,8 @@ static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t en
 }
 
 /*
- * It may fail and be sent again, or be taken back, while its transaction stays open: who came behind it before that is known would run
- * outside of the transaction, or be undone with it.
+ * It may fail and be sent again, or be taken back, while its transaction stays open: who came behind it before that is known
+ * would run outside of the transaction, or be undone with it.
  */
 static bool holds_others(const nxi_pg_job *job)
 {
