@@ -465,9 +465,11 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
     if (type != 'C' && unit->use != NXI_PG_FOR_STEP && unit->use != NXI_PG_FOR_NOTHING)
         return broken(pg, error, "an execution ends as it cannot");
     job = unit->job;
-    if (unit->use == NXI_PG_FOR_TABLE)
+    if (unit->use == NXI_PG_FOR_TABLE) {
+        if (unit->target->sequence.failed)
+            return nxi_fail(error, NX_ENOMEM, "no memory for what COPY has to know of a table");
         nxi_pg_target_done(unit->target);
-    else if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
+    } else if (unit->use == NXI_PG_FOR_COMMIT && job != NULL && job->request != NULL)
         on_committed(job, body);
     else if (type == 'I' && unit->use == NXI_PG_FOR_STEP) {
         (void)nxi_fail(&missed, NX_ESYNTAX, "the SQL text holds no statement");
@@ -530,7 +532,17 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
     return NX_OK;
 }
 
-static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t size, nx_error *error)
+/* The front is answered. A read that was given up before its Bind ends with that. */
+static void acknowledged(nxi_pg *pg, const nxi_sink *sink)
+{
+    nxi_pg_job *job = nxi_pg_front(pg)->job;
+
+    nxi_pg_drop_front(pg);
+    if (job != NULL)
+        read_over(pg, job, sink);
+}
+
+static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink, nx_error *error)
 {
     nxi_pg_unit *unit = nxi_pg_front(pg);
     nx_status status = NX_OK;
@@ -552,11 +564,11 @@ static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t
         return broken(pg, error, "a malformed description of a result");
     if (status != NX_OK)
         return nxi_fail(error, status, "no memory for the description of a result");
-    nxi_pg_drop_front(pg);
+    acknowledged(pg, sink);
     return NX_OK;
 }
 
-static nx_status on_simple(nxi_pg *pg, nxi_pg_unit_kind kind, nx_error *error)
+static nx_status on_simple(nxi_pg *pg, nxi_pg_unit_kind kind, const nxi_sink *sink, nx_error *error)
 {
     nxi_pg_unit *unit = nxi_pg_front(pg);
 
@@ -564,7 +576,7 @@ static nx_status on_simple(nxi_pg *pg, nxi_pg_unit_kind kind, nx_error *error)
         return broken(pg, error, "an acknowledgement out of place");
     if (kind == NXI_PG_UNIT_PARSE)
         unit->prepared->known = NXI_PG_READY;
-    nxi_pg_drop_front(pg);
+    acknowledged(pg, sink);
     return NX_OK;
 }
 
@@ -620,11 +632,11 @@ nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size,
     case 's': return on_complete(pg, type, body, size, sink, error);
     case 'Z': return on_ready(pg, body, size, sink, error);
     case 'E': return on_error(pg, body, size, sink, error);
-    case '1': return on_simple(pg, NXI_PG_UNIT_PARSE, error);
-    case '3': return on_simple(pg, NXI_PG_UNIT_CLOSE, error);
+    case '1': return on_simple(pg, NXI_PG_UNIT_PARSE, sink, error);
+    case '3': return on_simple(pg, NXI_PG_UNIT_CLOSE, sink, error);
     case 't':
     case 'T':
-    case 'n': return on_described(pg, type, body, size, error);
+    case 'n': return on_described(pg, type, body, size, sink, error);
     case 'N': return NX_OK;
     case 'S': return on_parameter(pg, body, size, error);
     case 'A': return on_notified(pg, body, size, sink, error);

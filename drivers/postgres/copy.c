@@ -163,7 +163,7 @@ nx_status nxi_pg_target_row(nxi_pg_target *target, const uint8_t *body, size_t s
 
 void nxi_pg_target_done(nxi_pg_target *target)
 {
-    target->is_known = !target->sequence.failed;
+    target->is_known = true;
 }
 
 /* ------------------------------------------------------------------------------ may these rows be copied */

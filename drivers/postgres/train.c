@@ -611,9 +611,12 @@ static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t en
         job->stage = NXI_PG_STAGE_SYNC;
     }
     job->stage = NXI_PG_STAGE_WAIT;
-    if (job->is_read)
+    if (job->is_read && (!job->dead || job->units > 0)) {
         pg->unsynced = true;
-    else if (!send_sync(pg, job, out))
+        return NXI_PG_SENT_ALL;
+    }
+    pg->unsynced = false; /* of a read that was given up nothing but this Sync may be answered */
+    if (!send_sync(pg, job, out))
         out->failed = true;
     return NXI_PG_SENT_ALL;
 }
