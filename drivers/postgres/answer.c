@@ -130,7 +130,8 @@ static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
     if (ends(job) || request->end == NXI_END_ROLLBACK)
         request->outcome = job->stands ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK;
     else if (request->transaction != 0 && pg->status == 'I') {
-        bool by_us = job->mode == NXI_PG_UNDO || request->begin != NXI_BEGIN_NONE; /* else by SQL text, whatever its words */
+        /* Else SQL text has ended it, whatever its words were. */
+        bool by_us = job->mode == NXI_PG_UNDO || request->begin != NXI_BEGIN_NONE || error->status == NX_EABORTED;
         request->outcome = by_us ? NX_OUTCOME_ROLLED_BACK : NX_OUTCOME_UNKNOWN;
     }
     error->outcome = request->outcome;

@@ -477,14 +477,32 @@ static bool send_undo(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
            nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
 }
 
+/*
+ * A request of a transaction that is not there: it was given up before it had begun, or SQL text has ended it. The status is that
+ * after all that may have begun it, because others are not sent before that is answered.
+ */
+static bool is_orphan(const nxi_pg *pg, const nxi_pg_job *job)
+{
+    const nxi_request *request = job->request;
+
+    return pg->status == 'I' && request->transaction != 0 && request->begin == NXI_BEGIN_NONE && request->end != NXI_END_ROLLBACK;
+}
+
 static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
+    nx_error error;
+
     if (job->request == NULL || job->is_read)
         return true;
     if (job->dead)
         return !job->is_explicit || pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
     if (job->mode == NXI_PG_UNDO)
         return send_undo(pg, job, out);
+    if (job->retries == 0 && job->mode == NXI_PG_NORMAL && is_orphan(pg, job)) {
+        (void)nxi_fail(&error, NX_EABORTED, "the transaction has ended before this operation");
+        nxi_pg_job_spoil(pg, job, 0, &error, out);
+        return !out->failed;
+    }
     if (job->retries == 0 && job->mode == NXI_PG_NORMAL)
         return send_first(pg, job, out);
     if (job->careful_piece)
