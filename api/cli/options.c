@@ -47,10 +47,11 @@ static const char description[] =
     "arguments; 3 some rows were rejected; 130 interrupted (the batch is finished first).\n\n"
     "Databases\n"
     "  sqlite:PATH: a file, which is made when it does not exist.\n"
-    "  postgres://USER@HOST:PORT/DBNAME (also postgresql:) is a URI of libpq, postgres:host=... dbname=... a connection string; what "
-    "is not said comes from libpq's environment variables (PGHOST, PGSERVICE ...) and files. Other users of the machine can "
-    "see the arguments of a command: keep a password out of them, in PGPASSWORD or ~/.pgpass. The server's certificate is verified "
-    "unless the server is on this machine or sslmode says otherwise. Names of tables are taken as they are written.\n\n"
+    "  postgres://USER@HOST:PORT/DBNAME (also postgresql:) is a URI of libpq, postgres:host=... dbname=... a connection "
+    "string; what is not said comes from libpq's environment variables (PGHOST, PGSERVICE ...) and files. Other users of "
+    "the machine can see the arguments of a command: keep a password out of them, in PGPASSWORD or ~/.pgpass. The server's "
+    "certificate is verified unless the server is on this machine or sslmode says otherwise. The table's name is taken as "
+    "it is written, capitals too.\n\n"
     "Examples\n"
     "  nextorm ingest people.csv --header --to sqlite:app.db --table people\n"
     "  nextorm ingest people.csv --header --to postgres://me@db.example/app --table people\n"
@@ -64,7 +65,8 @@ enum { OPTION_TO = 256, OPTION_TABLE, OPTION_DELIMITER, OPTION_HEADER, OPTION_CO
        OPTION_BATCH, OPTION_REJECTS, OPTION_FORMAT, OPTION_QUIET };
 
 static const struct argp_option option_list[] = {
-    { .name = "to", .key = OPTION_TO, .arg = "URL", .doc = "Database to load into: sqlite:PATH or postgres:...; required", .group = 1 },
+    { .name = "to", .key = OPTION_TO, .arg = "URL",
+      .doc = "Database to load into: sqlite:PATH or postgres:...; required", .group = 1 },
     { .name = "table", .key = OPTION_TABLE, .arg = "TABLE", .doc = "Table to load into; required", .group = 1 },
     { .name = "format", .key = OPTION_FORMAT, .arg = "csv|ndjson",
       .doc = "Format of FILE; default: ndjson for .ndjson and .jsonl, else csv", .group = 2 },

@@ -3,7 +3,7 @@
  */
 #include <unistd.h>
 
-#include "blog.h"
+#include "server.h"
 
 static void bind_and_use(nx_loop *loop, const char *path)
 {
@@ -17,16 +17,31 @@ static void bind_and_use(nx_loop *loop, const char *path)
     nx_db_free(db);
 }
 
-/* A server may not be reachable, or its driver not built in: both are answers, not accidents. */
-static void try_server(nx_loop *loop, const char *provider, const nx_bind_options *options)
+/* The same on a server, in a schema of its own (server.h). */
+static void bind_and_use_server(nx_loop *loop)
 {
     nx_db *db = nx_db_new(loop, NX_ENTITIES(Author, Post));
-    nx_completion c = nx_await(loop, nx_bind(db, provider, options, NULL));
-    if (c.status == NX_OK)
-        printf("%s: bound\n", provider);
-    else
-        printf("%s: %s: %s\n", provider, nx_status_name(c.status), c.error->message);
-    check(c.status == NX_OK || c.status == NX_EPROVIDER || c.status == NX_ECONNECT || c.status == NX_EAUTH, "a clear answer");
+    nx_bind_options options = server_options(); /* .host, .port, .dbname, .user, .password */
+    options.dsn = "options='-c search_path=example_providers'";
+    options.pool_min = 2;
+    options.pool_max = 10;
+    options.pool_timeout_ms = 30000;
+    must(loop, nx_bind(db, "postgres", &options, NULL));
+    must(loop, nx_execute(db, "CREATE SCHEMA IF NOT EXISTS example_providers", nx_no_args, NULL));
+    must(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
+    check(must(loop, nx_count(nx_select(db, Post), NULL)).count == 0, "an empty table");
+    drop_schema(loop, db, "example_providers");
+    nx_db_free(db);
+}
+
+/* A provider that is not built in is an answer, not an accident. */
+static void try_another(nx_loop *loop)
+{
+    nx_db *db = nx_db_new(loop, NX_ENTITIES(Author, Post));
+    nx_bind_options options = { .host = "localhost", .user = "app", .password = "secret", .dbname = "db" };
+    nx_completion c = nx_await(loop, nx_bind(db, "mariadb", &options, NULL));
+    check(c.status == NX_EPROVIDER, "not in this version");
+    printf("%s: %s\n", nx_status_name(c.status), c.error->message);
     nx_db_free(db);
 }
 
@@ -40,10 +55,8 @@ int main(void)
     bind_and_use(loop, ":memory:");
     bind_and_use(loop, path);
 
-    try_server(loop, "postgres",
-        &(nx_bind_options){ .host = "localhost", .port = 5432, .dbname = "myapp", .user = "app", .password = "secret",
-                            .pool_min = 2, .pool_max = 10, .pool_timeout_ms = 30000 });
-    try_server(loop, "mariadb", &(nx_bind_options){ .host = "localhost", .user = "app", .password = "secret", .dbname = "db" });
+    bind_and_use_server(loop);
+    try_another(loop);
 
     nx_loop_close(loop);
     unlink(path);
