@@ -205,6 +205,12 @@ typedef struct nxi_wire {
      */
     void (*interrupt)(void *state);
     /*
+     * An interrupt is wanted while others are in flight than those that were given up. True: what runs now was given up, as
+     * far as is known, and one of the others, if it is hit, is sent again as if nothing had happened; that holds until settle's
+     * barrier is answered. NULL: never.
+     */
+    bool (*spares)(void *state);
+    /*
      * interrupt has returned, and it may still hit what is sent next: begin something harmless that absorbs it; the state is not
      * idle until that is answered. May be called inside a transaction, also in one that the server has given up. NULL: an
      * interrupted connection is not used again.

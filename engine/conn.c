@@ -200,6 +200,11 @@ bool nxi_conn_is_idle(const nxi_conn *conn)
     return conn->phase == PHASE_OPEN && conn->count == 0 && conn->wire->is_idle(conn->state);
 }
 
+bool nxi_conn_has_given_up(const nxi_conn *conn)
+{
+    return conn->given_up > 0;
+}
+
 bool nxi_conn_is_dead_weight(const nxi_conn *conn)
 {
     return conn->count != 0 && conn->given_up == conn->count;

@@ -42,6 +42,7 @@ size_t nxi_conn_load(const nxi_conn *conn); /* requests in flight, with those gi
 bool nxi_conn_is_open(const nxi_conn *conn);
 bool nxi_conn_is_closing(const nxi_conn *conn);     /* the kernel has not let go yet */
 bool nxi_conn_is_idle(const nxi_conn *conn);        /* nothing in flight, and the driver agrees: may be given to somebody else */
+bool nxi_conn_has_given_up(const nxi_conn *conn);   /* something that is in flight was given up */
 bool nxi_conn_is_dead_weight(const nxi_conn *conn); /* all that is in flight was given up */
 
 /* Give a request to the driver; it leaves with the turn. A failure is set on the request, which stays the caller's. */

@@ -2,8 +2,9 @@
  * pool_care - what keeps connections fit: asking idle ones whether they live, getting interrupted ones back, replacing old ones.
  *
  * An interrupt names a connection, not a request, and its return only says that the server has taken it: it may hit whatever
- * the server does next. So it is sent only when nobody waits for anything on that connection; nothing is put on it
- * until all answers have come, the interrupt is over, and a barrier that it may hit has been answered.
+ * the server does next. So it is sent only when nobody waits for anything on that connection, or when the driver spares the
+ * others: what it hits is sent again. Nothing is put on the connection until all answers have come, the interrupt is over, and a
+ * barrier that it may hit has been answered.
  */
 #include "engine/pool_lane.h"
 
@@ -40,29 +41,6 @@ void nxi_care_init(nxi_lane *l)
     if (l->expires_ns != INT64_MAX)
         (void)nxi_wires_wake_at(l->pool, l->expires_ns);
     plan_listener(l);
-}
-
-void nxi_care_tidy(nxi_lane *l)
-{
-    bool idle;
-
-    if (nxi_conn_load(l->conn) != 0 || l->care != NXI_CARE_NONE)
-        return;
-    l->check = false;
-    idle = nxi_conn_is_idle(l->conn);
-    if (l->bound != NULL) {
-        if (!idle)
-            return; /* between two requests of its transaction */
-        nxi_binding_abort(l);
-        l->check = false;
-    }
-    if (!idle) {
-        nxi_lane_close(l, NX_ELOST, "the connection was not clean");
-        return;
-    }
-    l->pinned = false;
-    if (l->expired)
-        nxi_lane_close(l, NX_ELOST, "the connection was of age");
 }
 
 /* ------------------------------------------------------------------------------ asking */
@@ -134,16 +112,23 @@ static bool can_come_back(const nxi_lane *l)
     return wire->settle != NULL && (l->bound == NULL || wire->is_quiet != NULL);
 }
 
-static void interrupt(nxi_lane *l)
+static bool limit_care(nxi_lane *l)
+{
+    l->care_until_ns = nxi_core_now(l->pool->core) + INT64_C(1000000) * ANSWER_MS;
+    return nxi_wires_wake_at(l->pool, l->care_until_ns);
+}
+
+/* others: are in flight, and have all the time that they need. */
+static void interrupt(nxi_lane *l, bool others)
 {
     nxi_wires *all = nxi_wires_of(l->pool);
 
     if (can_come_back(l)) {
         l->care = NXI_CARE_DRAIN;
-        l->care_until_ns = nxi_core_now(l->pool->core) + INT64_C(1000000) * ANSWER_MS;
+        l->care_until_ns = INT64_MAX;
         l->interrupted = true;
     }
-    if (!l->interrupted || !nxi_wires_wake_at(l->pool, l->care_until_ns))
+    if (!l->interrupted || (!others && !limit_care(l)))
         nxi_lane_retire(l);
     l->interrupting = true;
     atomic_store_explicit(&l->interrupt_off, false, memory_order_relaxed); /* starting a job takes a lock */
@@ -151,7 +136,22 @@ static void interrupt(nxi_lane *l)
     if (nxi_openers_start(all->interrupters, &l->interrupt))
         return;
     l->interrupting = false;
-    nxi_lane_close(l, NX_ELOST, "the connection was closed because an operation on it was stopped");
+    if (!others)
+        nxi_lane_close(l, NX_ELOST, "the connection was closed because an operation on it was stopped");
+    /* else it is as if the interrupt had come too late */
+}
+
+static void interrupt_running(nxi_lane *l)
+{
+    const nxi_wire *wire = l->pool->driver->wire;
+    bool others;
+
+    if (l->listening || l->interrupting || l->interrupted || wire->interrupt == NULL || !nxi_conn_has_given_up(l->conn))
+        return;
+    others = !nxi_conn_is_dead_weight(l->conn);
+    if (!others || (l->bound == NULL && l->care == NXI_CARE_NONE && can_come_back(l) && wire->spares != NULL &&
+                    wire->spares(nxi_conn_state(l->conn))))
+        interrupt(l, others);
 }
 
 void nxi_care_given_up(nxi_lane *l)
@@ -163,8 +163,31 @@ void nxi_care_given_up(nxi_lane *l)
         l->care = NXI_CARE_DRAIN;
         l->care_until_ns = INT64_MAX;
     }
-    if (!l->interrupting && !l->interrupted && l->pool->driver->wire->interrupt != NULL && nxi_conn_is_dead_weight(l->conn))
-        interrupt(l);
+    interrupt_running(l);
+}
+
+void nxi_care_tidy(nxi_lane *l)
+{
+    bool idle;
+
+    interrupt_running(l); /* what was given up may have come to be what runs */
+    if (nxi_conn_load(l->conn) != 0 || l->care != NXI_CARE_NONE)
+        return;
+    l->check = false;
+    idle = nxi_conn_is_idle(l->conn);
+    if (l->bound != NULL) {
+        if (!idle)
+            return; /* between two requests of its transaction */
+        nxi_binding_abort(l);
+        l->check = false;
+    }
+    if (!idle) {
+        nxi_lane_close(l, NX_ELOST, "the connection was not clean");
+        return;
+    }
+    l->pinned = false;
+    if (l->expired)
+        nxi_lane_close(l, NX_ELOST, "the connection was of age");
 }
 
 /* ------------------------------------------------------------------------------ in time */
@@ -180,8 +203,11 @@ static void recover(nxi_lane *l)
 
 static void attend_drain(nxi_lane *l)
 {
-    if (nxi_conn_load(l->conn) > 0)
+    if (nxi_conn_load(l->conn) > 0) {
+        if (l->interrupted && l->care_until_ns == INT64_MAX && nxi_conn_is_dead_weight(l->conn) && !limit_care(l))
+            nxi_lane_close(l, NX_ENOMEM, "no memory to wait for the end of an operation that was stopped");
         return;
+    }
     if (l->interrupting) {
         atomic_store_explicit(&l->interrupt_off, true, memory_order_relaxed); /* unless it is on its way */
         return;
@@ -192,7 +218,10 @@ static void attend_drain(nxi_lane *l)
         nxi_lane_close(l, NX_ELOST, "the connection was not clean");
     } else {
         l->care = NXI_CARE_SETTLE;
-        nxi_conn_settle(l->conn);
+        if (l->care_until_ns != INT64_MAX || limit_care(l))
+            nxi_conn_settle(l->conn);
+        else
+            nxi_lane_close(l, NX_ENOMEM, "no memory to wait for the server");
     }
 }
 

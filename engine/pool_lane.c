@@ -172,6 +172,9 @@ static void run_close(nxi_job *job)
 {
     nxi_lane *l = NXI_CONTAINER(job, nxi_lane, job);
 
+    /* A server that is at a statement does not see that nobody is there any more. */
+    if (l->leaves_work)
+        l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
     l->pool->driver->wire->close(nxi_conn_state(l->conn));
 }
 
@@ -217,11 +220,20 @@ static void conn_closed(void *context)
         nxi_lane_start_close(l);
 }
 
+/* By us: it is not lost. One that was asked to stop before, and has not, is not asked again. */
+static void dismiss(nxi_lane *l)
+{
+    l->dismissed = true;
+    if (nxi_conn_is_open(l->conn))
+        l->leaves_work = nxi_conn_load(l->conn) > 0 && !l->interrupted && !l->interrupting && !l->retired &&
+                         l->pool->driver->wire->interrupt != NULL;
+}
+
 void nxi_lane_close(nxi_lane *l, nx_status status, const char *why)
 {
     nx_error error;
 
-    l->dismissed = true;
+    dismiss(l);
     nxi_lane_retire(l); /* now, not when the kernel lets go: another one may take its place */
     (void)nxi_fail(&error, status, "%s", why);
     nxi_conn_close(l->conn, &error);
@@ -231,7 +243,7 @@ void nxi_lane_close_all(nxi_pool *pool, const nx_error *error)
 {
     for (nxi_lane *l = nxi_wires_of(pool)->lanes, *next; l != NULL; l = next) {
         next = l->next;
-        l->dismissed = true;
+        dismiss(l);
         if (l->is_open || l->interrupting)
             nxi_conn_close(l->conn, error);
     }

@@ -34,6 +34,7 @@ typedef struct nxi_lane {
     bool expired;      /* of age: no new requests, closed when it is idle */
     bool interrupting; /* the job is under way */
     bool interrupted;  /* DRAIN: SETTLE has to follow */
+    bool leaves_work;  /* closed by us while the server was at something: it is asked to stop */
     _Atomic bool interrupt_off;   /* Sync: atomic, relaxed: set by the loop: it is of no use any more */
     nxi_care care;
     int64_t care_until_ns; /* closed when it is busy with that for longer; INT64_MAX: no limit */

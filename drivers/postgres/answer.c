@@ -216,6 +216,7 @@ static void check_status(const nxi_pg *pg, nxi_pg_job *job)
 static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 {
     if (job->request == NULL) {
+        pg->may_be_hit = false; /* the barrier behind an interrupt */
         nxi_pg_job_release(pg, job);
         return;
     }
@@ -352,18 +353,18 @@ static void skip_to_sync(nxi_pg *pg, nxi_pg_job *failed)
     send_again(pg, &list);
 }
 
-static void read_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+static void read_failed(nxi_pg *pg, nxi_pg_job *job, bool was_hit, const nxi_sink *sink)
 {
     if (nxi_pg_front(pg) == NULL)
         pg->unsynced = true; /* its Sync is still to be sent */
     if (job == pg->queue_first)
         nxi_pg_dequeue(pg); /* it was sent in part only */
     job->stage = NXI_PG_STAGE_WAIT;
-    if (!job->is_stale || job->retries > 0 || job->dead) {
+    if (job->dead || !(was_hit || (job->is_stale && job->retries == 0))) {
         read_over(pg, job, sink);
         return;
     }
-    job->retries++;
+    job->retries = (uint8_t)(job->retries + !was_hit);
     job->has_error = false;
     nxi_pg_job_restart(job, NXI_PG_NORMAL);
     nxi_pg_enqueue_first(pg, job, job);
@@ -390,8 +391,10 @@ static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nx
     if (unit->prepared != NULL && trouble.plan_is_stale)
         nxi_pg_prepared_forget(unit->prepared);
     skip_to_sync(pg, job);
+    bool was_hit = pg->may_be_hit && found.status == NX_ECANCELED;
+    pg->may_be_hit = pg->may_be_hit && !was_hit;
     if (job != NULL && job->is_read)
-        read_failed(pg, job, sink);
+        read_failed(pg, job, was_hit, sink);
     return NX_OK;
 }
 

@@ -224,6 +224,25 @@ static bool is_quiet(const void *state)
     return pg->unit_count == 0 && pg->queue_first == NULL && pg->partial.size == 0 && !pg->is_broken;
 }
 
+/* Reads may be sent again; the front is what the server is at, or was just now. */
+static bool spares(void *state)
+{
+    nxi_pg *pg = state;
+    const nxi_pg_job *running = NULL;
+
+    for (size_t i = 0; i < pg->unit_count && running == NULL; i++)
+        running = pg->units[(pg->unit_first + i) & (pg->unit_capacity - 1)].job;
+    if (running == NULL || !running->dead || running->finished)
+        return false;
+    for (size_t i = 0; i < pg->live_count; i++) {
+        const nxi_pg_job *job = pg->live[i];
+        if (job->request != NULL && !job->dead && !job->is_read)
+            return false;
+    }
+    pg->may_be_hit = true;
+    return true;
+}
+
 /* An empty wave: a Sync, and its answer. */
 static void begin_barrier(void *state)
 {
@@ -304,6 +323,7 @@ static const nxi_wire wire = { .state_size = sizeof(nxi_pg),
                                .is_idle = is_idle,
                                .give_up = give_up,
                                .interrupt = interrupt,
+                               .spares = spares,
                                .settle = begin_barrier,
                                .is_quiet = is_quiet,
                                .ping = begin_barrier,

@@ -193,6 +193,7 @@ typedef struct nxi_pg {
     char status;    /* of the last ReadyForQuery: I, T or E */
     bool is_broken; /* a protocol error: sticky */
     bool unsynced;  /* reads were sent, and their Sync was not */
+    bool may_be_hit; /* an interrupt is under way, and has hit nothing yet */
     bool skipping;  /* the server skips up to the next Sync */
     /* framing */
     nxi_buf partial;

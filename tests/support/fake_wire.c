@@ -251,6 +251,11 @@ static void wire_interrupt(void *opaque)
         fake_wire.interrupt(((state *)opaque)->fd);
 }
 
+static bool wire_spares(void *opaque)
+{
+    return fake_wire.spares && ((state *)opaque)->first != NULL;
+}
+
 #define WIRE                                                                                                                     \
     .state_size = sizeof(state), .open = wire_open, .close = wire_close, .put = wire_put, .fill = wire_fill,                     \
     .decode = wire_decode, .is_idle = wire_is_idle
@@ -258,6 +263,7 @@ static const nxi_wire wire = { WIRE,
                                .is_quiet = wire_is_quiet,
                                .give_up = wire_give_up,
                                .interrupt = wire_interrupt,
+                               .spares = wire_spares,
                                .settle = wire_settle,
                                .ping = wire_ping,
                                .notifies = true };

@@ -21,6 +21,7 @@ typedef struct fake_wire_hooks {
     nx_status (*open)(int *ret_fd);  /* on an opener thread: a descriptor, real or of fake_io */
     void (*close)(int fd);           /* -1: its open had failed */
     void (*interrupt)(int fd);
+    bool spares;                     /* what its spares says, while something is in flight */
     void (*put)(const nxi_request *request); /* on the loop's thread; may be NULL */
 } fake_wire_hooks;
 extern fake_wire_hooks fake_wire;

@@ -269,6 +269,91 @@ Test(pg_train_faults, requests_may_be_given_up_at_any_time)
     cr_assert_gt(moments, 200u, "%zu", moments);
 }
 
+/* ------------------------------------------------------------------------------ interrupted */
+
+static nxi_request *given_up(nxi_request *request)
+{
+    static nxi_request tombstone;
+
+    tombstone = (nxi_request){ .status = NX_ECANCELED };
+    cr_assert(tk.wire->give_up(tk.pg, request, &tombstone));
+    return &tombstone;
+}
+
+/* Three reads on their way, the first of which is given up; an interrupt is wanted. */
+static void prepare_interrupt(void)
+{
+    cr_assert(tk_put(tk_read("two")));
+    cr_assert(tk_put(tk_read("read 1")));
+    cr_assert(tk_put(tk_read("read 2")));
+    cr_assert(tk_run());
+    expect_report("a 1 2; b 1; c 2; ");
+    cr_assert(tk_put(tk_read("two")));
+    cr_assert(tk_put(tk_read("read 1")));
+    cr_assert(tk_put(tk_read("read 2")));
+    tk_fill();
+    cr_assert_not(tk.wire->spares(tk.pg), "nothing was given up");
+    given_up(tk.requests[3]);
+    cr_assert(tk.wire->spares(tk.pg));
+}
+
+Test(pg_train_faults, a_read_that_an_interrupt_hits_is_sent_again)
+{
+    prepare_interrupt();
+    tk.model.interrupts = 1;
+    cr_assert(tk_run());
+    expect_report("e 1; f 2; ");
+    cr_assert(tk.wire->is_idle(tk.pg));
+}
+
+Test(pg_train_faults, one_interrupt_hits_once)
+{
+    prepare_interrupt();
+    tk.model.interrupts = 2;
+    cr_assert(tk_run());
+    expect_report("e ECANCELED/57014; f 2; ");
+}
+
+Test(pg_train_faults, behind_the_barrier_a_cancelled_read_is_one)
+{
+    prepare_interrupt();
+    cr_assert(tk_run());
+    expect_report("e 1; f 2; ");
+    tk.wire->settle(tk.pg);
+    cr_assert_not(tk.wire->is_idle(tk.pg));
+    cr_assert(tk_run());
+    cr_assert(tk.wire->is_idle(tk.pg));
+    tk.model.interrupts = 1;
+    cr_assert(tk_put(tk_read("read 1")));
+    cr_assert(tk_run());
+    expect_report("g ECANCELED/57014; ");
+}
+
+Test(pg_train_faults, writes_are_not_spared)
+{
+    cr_assert(tk_put(tk_read("two")));
+    cr_assert(tk_put(tk_execute("write 1")));
+    tk_fill();
+    given_up(tk.requests[0]);
+    cr_assert_not(tk.wire->spares(tk.pg));
+    cr_assert(tk_run());
+    expect_report("b 1 committed; ");
+}
+
+/* What runs is somebody else's: it would be hit for nothing. */
+Test(pg_train_faults, what_was_given_up_but_does_not_run_is_not_interrupted)
+{
+    cr_assert(tk_put(tk_read("read 1")));
+    cr_assert(tk_put(tk_read("two")));
+    cr_assert(tk_run());
+    cr_assert(tk_put(tk_read("read 1")));
+    cr_assert(tk_put(tk_read("two")));
+    tk_fill();
+    given_up(tk.requests[3]);
+    cr_assert_not(tk.wire->spares(tk.pg));
+    cr_assert(tk_run());
+}
+
 /* ------------------------------------------------------------------------------ transactions behind each other */
 
 Test(pg_train_faults, nobody_runs_outside_of_a_transaction_that_is_begun_again)

@@ -59,6 +59,79 @@ Test(pool_care, an_interrupted_connection_comes_back_behind_a_barrier)
     end_scripted();
 }
 
+/* What runs was given up, and the others can be sent again: it is stopped at once, and they have all their time. */
+Test(pool_care, others_that_are_spared_do_not_prevent_an_interrupt)
+{
+    open_one(&fake_wire_driver);
+    fake_wire.spares = true;
+    submit(0);
+    submit(1);
+    turn(0);
+    nxi_pool_stop(pool, &requests[0], NX_EDEADLINE);
+    submit(2);
+    TURN_UNTIL(atomic_load(&fake_wire_interrupts) == 1);
+    answer_on(FD, 0, false);
+    for (int i = 0; i < 20; i++) {
+        turn(0);
+        fake_io_advance(1000 * MS);
+    }
+    cr_assert_not(fake_io_fd(FD)->was_shut, "what was not given up may take its time");
+    cr_assert_eq(sent_on(FD), 2u, "nothing new before the barrier");
+    answer_on(FD, 1, false);
+    TURN_UNTIL(sent_on(FD) == 3);
+    cr_assert_eq(requests[1].status, NX_OK);
+    cr_assert_eq(flags_on(FD, 2), FAKE_WIRE_BARRIER);
+    answer_on(FD, 2, false);
+    TURN_UNTIL(sent_on(FD) == 4);
+    answer_on(FD, 3, false);
+    turn(0);
+    cr_assert_eq(requests[2].status, NX_OK);
+    cr_assert_eq(atomic_load(&fake_wire_opens), 1);
+    end_scripted();
+}
+
+Test(pool_care, when_the_others_have_gone_the_rest_has_its_limit)
+{
+    open_one(&fake_wire_driver);
+    fake_wire.spares = true;
+    submit(0);
+    submit(1);
+    turn(0);
+    nxi_pool_stop(pool, &requests[1], NX_EDEADLINE);
+    TURN_UNTIL(atomic_load(&fake_wire_interrupts) == 1);
+    fake_io_advance(20000 * MS);
+    turn(0);
+    cr_assert_not(fake_io_fd(FD)->was_shut);
+    answer_on(FD, 0, false);
+    turn(0);
+    turn(0);
+    fake_io_advance(5001 * MS);
+    turn(0);
+    cr_assert(fake_io_fd(FD)->was_shut);
+    end_scripted();
+}
+
+/* The server is told when a connection is closed on which it is at something. */
+Test(pool_care, work_that_is_left_behind_is_stopped)
+{
+    open_one(&fake_wire_driver);
+    submit(0);
+    turn(0);
+    end_scripted();
+    cr_assert_eq(atomic_load(&fake_wire_interrupts), 1);
+}
+
+Test(pool_care, an_idle_connection_is_closed_without_an_interrupt)
+{
+    open_one(&fake_wire_driver);
+    submit(0);
+    turn(0);
+    answer_on(FD, 0, false);
+    turn(0);
+    end_scripted();
+    cr_assert_eq(atomic_load(&fake_wire_interrupts), 0);
+}
+
 Test(pool_care, the_barrier_waits_for_all_answers)
 {
     open_one(&fake_wire_driver);
