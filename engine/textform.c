@@ -52,6 +52,18 @@ static void put_vector(sink *out, nx_vector vector)
     put_string(out, "]");
 }
 
+static void put_value(sink *out, const nx_value *value);
+
+static void put_array(sink *out, const nxi_value_array *array)
+{
+    put_string(out, "{");
+    for (size_t i = 0; i < array->count; i++) {
+        put_string(out, i == 0 ? "" : ", ");
+        put_value(out, &array->values[i]);
+    }
+    put_string(out, "}");
+}
+
 #define FORMAT_CASE(name)                                                                                                        \
     case NX_TYPE_##name:                                                                                                         \
         put(out, text, nx_##name##_format(value->name, text));                                                                   \
@@ -94,6 +106,9 @@ static void put_value(sink *out, const nx_value *value)
         break;
     case NX_TYPE_vector:
         put_vector(out, value->vector);
+        break;
+    case NXI_TYPE_ARRAY:
+        put_array(out, value->bytes.data);
         break;
     default:
         put_string(out, "NULL");

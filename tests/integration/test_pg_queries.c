@@ -272,6 +272,50 @@ Test(pg_queries, circles_are_made_once_and_dropped)
     cr_expect_eq(pgk_number(&kit, "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"), 0);
 }
 
+/* Goal: rows of a table with nearly as many columns as there can be (1,600) are written, one and many at a time, and come back.
+ */
+Test(pg_queries, wide_tables)
+{
+    enum { COLUMNS = 1500, ROWS = 40 };
+    static nx_field fields[COLUMNS];
+    static char names[COLUMNS][8];
+    nx_entity *entity = NULL;
+    nx_value value;
+
+    fields[0] = (nx_field){ .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64 };
+    for (size_t i = 1; i < COLUMNS; i++) {
+        snprintf(names[i], sizeof(names[i]), "f%zu", i);
+        fields[i] = (nx_field){ .name = names[i], .kind = NX_KIND_OPT, .type = NX_TYPE_i32 };
+    }
+    cr_assert_eq(nx_entity_new("Wide", fields, COLUMNS, NULL, &entity), NX_OK);
+    nx_db *wide = nx_db_new(loop, (const nx_entity *const[]){ entity, NULL });
+    nx_bind_options options = pgk_options(&kit, PGK_SOCKET);
+    OK(nx_bind(wide, "postgres", &options, NULL));
+    OK(nx_generate_mapping(wide, NX_CREATE_TABLES, NULL));
+    for (int count = 1; count <= ROWS; count += ROWS - 1) {
+        nx_session *s = begin(NULL);
+        for (int row = 0; row < count; row++) {
+            void *made = nx_new_row(s, entity);
+            cr_assert_not_null(made);
+            for (uint16_t i = 1; i < COLUMNS; i++)
+                cr_assert_eq(nx_row_set(made, (nx_column){ entity, i }, nx_value_i64(i + row)), NX_OK);
+        }
+        OK(nx_session_end(s, NULL));
+        nx_session_free(s);
+    }
+    nx_completion done = OK(nx_fetch_all(nx_order_by(nx_select_db(wide, entity), nx_asc(nx_column_of(entity, "id"))), NULL));
+    cr_assert_eq(done.count, 1 + ROWS);
+    for (int64_t row = 0; row < done.count; row++) {
+        for (uint16_t i = 1; i < COLUMNS; i++) {
+            cr_assert_eq(nx_row_get(done.rows[row], (nx_column){ entity, i }, &value), NX_OK);
+            cr_assert_eq(value.i64, i + (row == 0 ? 0 : row - 1));
+        }
+    }
+    SEEN(done);
+    nx_db_free(wide);
+    nx_entity_free(entity);
+}
+
 Test(pg_queries, uniques)
 {
     pgk_do(

@@ -61,17 +61,12 @@ static void create(const nx_entity *const *entities, size_t count)
 
 static void set_up(void)
 {
+    static const nx_entity *const entities[] = { &Place_entity, &Pair_entity, &Loose_entity };
+
     pgk_open(&kit);
     memory = nxi_memory_new(0);
     nxi_arena_init(&arena, memory);
     nxi_statements_init(&statements, memory);
-}
-
-static void set_up_places(void)
-{
-    static const nx_entity *const entities[] = { &Place_entity, &Pair_entity, &Loose_entity };
-
-    set_up();
     pgk_do(&kit, "SET client_min_messages = warning; CREATE TYPE mood AS ENUM ('sad', 'happy')");
     create(entities, NXI_COUNT(entities));
 }
@@ -84,8 +79,7 @@ static void tear_down(void)
     pgk_close(&kit);
 }
 
-TestSuite(pg_texts, .init = set_up_places, .fini = tear_down);
-TestSuite(pg_tables, .init = set_up, .fini = tear_down);
+TestSuite(pg_texts, .init = set_up, .fini = tear_down);
 
 /* ------------------------------------------------------------------------- statements and rows */
 
@@ -684,35 +678,4 @@ Test(pg_texts, the_check_is_evaluated_only_when_rows_are_missing)
         pgk_do(&kit, "DEALLOCATE ALL");
     }
     cr_expect_eq(pgk_number(&kit, "SELECT version FROM place WHERE id = 2"), 1 + 3 * 8 * 2);
-}
-
-/* --------------------------------------------------------------------------------------- tables */
-
-/* Goal: a table as wide as there can be has all its texts: unnest takes more arrays than a function takes arguments. */
-Test(pg_tables, many_columns)
-{
-    enum { COUNT = 1500 };
-    static nx_field fields[COUNT];
-    static char names[COUNT][8];
-    nx_entity *entity = NULL;
-    const nxi_column *columns[COUNT];
-    const nxi_statement *s = NULL;
-
-    fields[0] = (nx_field){ .name = "id", .kind = NX_KIND_PK, .type = NX_TYPE_i64 };
-    for (size_t i = 1; i < COUNT; i++) {
-        snprintf(names[i], sizeof(names[i]), "f%zu", i);
-        fields[i] = (nx_field){ .name = names[i], .kind = NX_KIND_OPT, .type = NX_TYPE_i32 };
-    }
-    cr_assert_eq(nx_entity_new("Wide", fields, COUNT, NULL, &entity), NX_OK);
-    create((const nx_entity *const[]){ entity }, 1);
-    for (size_t i = 1; i < COUNT; i++)
-        columns[i - 1] = &table_of(entity)->columns[i];
-    cr_assert_eq(nxi_statement_insert(table_of(entity), columns, COUNT - 1, NULL, &nxi_pg_dialect, &statements, &s), NX_OK);
-    static Oid types[COUNT];
-    for (size_t i = 0; i < COUNT; i++)
-        types[i] = nxi_pg_array_of(NXI_PG_INT4);
-    PGresult *result = PQprepare(kit.conn, "wide", text_of(s, NXI_PG_MANY), COUNT - 1, types);
-    cr_expect_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQerrorMessage(kit.conn));
-    PQclear(result);
-    nx_entity_free(entity);
 }
