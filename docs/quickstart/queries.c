@@ -1,6 +1,7 @@
 /* Three queries over the table that docs/quickstart/run loads: characters of Unicode. */
 #include <nextorm.h>
 #include <stdio.h>
+#include <string.h>
 
 #define GLYPH(FIELD, E)               \
     FIELD(E, PK,  text, code)         \
@@ -14,7 +15,10 @@ int main(int argc, char **argv)
     if (argc != 2 || nx_loop_open(NULL, &loop, NULL) != NX_OK)
         return 1;
     nx_db *db = nx_db_new(loop, NX_ENTITIES(Glyph));
-    nx_await(loop, nx_bind(db, "sqlite", &(nx_bind_options){ .path = argv[1] }, NULL));
+    if (strncmp(argv[1], "postgres:", 9) == 0)
+        nx_await(loop, nx_bind(db, "postgres", &(nx_bind_options){ .dsn = argv[1] }, NULL));
+    else
+        nx_await(loop, nx_bind(db, "sqlite", &(nx_bind_options){ .path = argv[1] }, NULL));
     nx_await(loop, nx_generate_mapping(db, 0, NULL));
 
     nx_query *query = nx_filter(nx_select(db, Glyph), nx_eq(Glyph_.general_category, "Sc"));

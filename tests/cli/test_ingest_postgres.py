@@ -151,6 +151,25 @@ def certificate_is_verified_when_asked_for(c):
     same(c.rows("SELECT count(*) FROM t"), [("1",)])
 
 
+@test
+def quickstart(c):
+    """What docs/quickstart/run --to does; also a second time."""
+    folder = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "docs", "quickstart")
+    with open(os.path.join(folder, "run")) as file:
+        columns = "".join(line.split("=", 1)[1].strip() for line in file if line.startswith(("columns=", "columns+=")))
+    source = "/usr/share/unicode/UnicodeData.txt"
+    with open(source) as file:
+        lines = sum(1 for _ in file)
+    for counts in ((lines, lines, 0, 0, 0), (lines, 0, 0, lines, 0)):
+        result = run("ingest", source, "--delimiter", ";", "--columns", columns, "--key", "code", "--to", c.url, "--on-conflict", "update",
+                     "--table", "glyph", "--rejects", c.path("rejects"))
+        same((result.status, result.sum), (0, counts), result.err)
+    program = os.path.join(os.path.dirname(base.NEXTORM), "..", "..", "docs", "quickstart", "quickstart-queries")
+    done = subprocess.run([program, c.url], capture_output=True, text=True)
+    same(done.returncode, 0, done.stderr)
+    holds(done.stdout, "U+20B5  CEDI SIGN", "upper-case letters; U+20AC is EURO SIGN")
+
+
 # ------------------------------------------------------------------------------------------- types
 
 @test
