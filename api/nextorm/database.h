@@ -95,7 +95,7 @@ NX_API const nx_error *nx_db_error(const nx_db *db);
  */
 NX_API void nx_db_free(nx_db *db);
 
-/* Providers: "sqlite". An unknown one completes with NX_EPROVIDER and names the known ones. */
+/* Providers: "postgres", "sqlite". An unknown one completes with NX_EPROVIDER and names the known ones. */
 NX_API nx_op nx_bind(nx_db *db, const char *provider, const nx_bind_options *options, void *tag);
 NX_API bool nx_is_bound(const nx_db *db);
 

@@ -46,7 +46,7 @@ Test(sqlite_open, registry_knows_it)
     const char *known = NULL;
 
     cr_assert_eq(nxi_driver_find("sqlite", &known), &nxi_driver_sqlite);
-    cr_assert_str_eq(known, "sqlite");
+    cr_assert_str_eq(known, "postgres, sqlite");
     cr_assert_null(nxi_driver_find("oracle", &known));
     cr_assert_null(nxi_driver_find(NULL, NULL));
 }
