@@ -488,6 +488,16 @@ Test(textform, any_value)
     check_format((nx_value){.type = NX_TYPE_set}, "NULL");
 }
 
+Test(textform, arrays_of_values_show_their_values)
+{
+    char text[32];
+    const nx_value three[] = { nx_value_i64(1), nx_value_str("a, b"), nx_null() };
+    const nxi_value_array list = { .element = NX_TYPE_text, .values = three, .count = 3 };
+
+    cr_assert_eq(nx_value_format(nxi_value_of_array(&list), text, sizeof(text)), 15);
+    cr_assert_str_eq(text, "{1, a, b, NULL}");
+}
+
 Test(textform, values_are_cut_at_the_buffer)
 {
     static uint8_t large[100000];
@@ -495,10 +505,6 @@ Test(textform, values_are_cut_at_the_buffer)
 
     memset(text, 'x', sizeof(text));
     cr_assert_eq(nx_value_format(NX_VALUE("1234567890"), text, 5), 10);
-    const nx_value three[] = { nx_value_i64(1), nx_value_str("a, b"), nx_null() };
-    const nxi_value_array list = { .element = NX_TYPE_text, .values = three, .count = 3 };
-    cr_assert_eq(nx_value_format(nxi_value_of_array(&list), text, sizeof(text)), 15);
-    cr_assert_str_eq(text, "{1, a, b, NULL}");
     cr_assert_str_eq(text, "1234");
     cr_assert_eq(text[5], 'x');
     cr_assert_eq(nx_value_format(nx_value_bytes(nx_bytes_of(large, sizeof(large))), text, sizeof(text)), 2 * sizeof(large) + 3);
