@@ -167,7 +167,7 @@ def quickstart(c):
     program = os.path.join(os.path.dirname(base.NEXTORM), "..", "..", "docs", "quickstart", "quickstart-queries")
     done = subprocess.run([program, c.url], capture_output=True, text=True)
     same(done.returncode, 0, done.stderr)
-    holds(done.stdout, "U+20B5  CEDI SIGN", "upper-case letters; U+20AC is EURO SIGN")
+    holds(done.stdout, "U+060B  AFGHANI SIGN", "upper-case letters; U+20AC is EURO SIGN")
 
 
 # ------------------------------------------------------------------------------------------- types
@@ -294,7 +294,7 @@ def existing_table_keeps_its_columns(c):
     reasons = {line: reason for line, reason, _ in c.rejects()}
     holds(reasons[3], "character varying(3)")
     holds(reasons[4], '"Number"', "out of range")
-    same(c.rows(), [("1", "007", "5", "d")])
+    same([row[1:] for row in c.rows()], [("007", "5", "d")])  # the refused row has drawn a number, too
     holds(c.ingest("name,nope\nx,1\n", "--header", name="b.csv", status=1).err, "nope", "t")
 
 
