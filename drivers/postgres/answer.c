@@ -539,8 +539,11 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
 /* The front is answered. A read that was given up before its Bind ends with that. */
 static void acknowledged(nxi_pg *pg, const nxi_sink *sink)
 {
-    nxi_pg_job *job = nxi_pg_front(pg)->job;
+    const nxi_pg_unit *unit = nxi_pg_front(pg);
+    nxi_pg_job *job;
 
+    NX_ASSERT(unit != NULL);
+    job = unit->job;
     nxi_pg_drop_front(pg);
     if (job != NULL)
         read_over(pg, job, sink);

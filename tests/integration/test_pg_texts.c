@@ -173,7 +173,7 @@ static void call_add(call *c, Oid type)
 {
     cr_assert_lt(c->count, PARAMETERS_MAX);
     c->types[c->count] = type;
-    c->formats[c->count] = nxi_pg_parameter_format(type);
+    c->formats[c->count] = (int)nxi_pg_parameter_format(type);
     c->offsets[c->count++] = c->out.size;
 }
 
