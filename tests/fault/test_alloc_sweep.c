@@ -96,7 +96,9 @@ static void sweep(const nxt_provider *provider, scenario run)
             nx_completion c = nx_await(f.loop, nx_count(nx_select(f.db, Post), NULL));
             cr_assert_eq(c.status, NX_OK, "after request %d: %s, %s", (int)k, nx_status_name(c.status),
                          c.error == NULL ? "" : c.error->message);
-            cr_assert_eq(nx_in_flight(f.loop), 0U);
+            /* A batch of a load that was freed may still be with the writer; it has to come back. */
+            while (nx_in_flight(f.loop) > 0)
+                cr_assert_eq(nx_run_once(f.loop, 1000), NX_OK);
             if (requests_of_run < k) {
                 cr_assert_eq(status, NX_OK);
                 break;
