@@ -79,6 +79,9 @@ nxi_pg_sent nxi_pg_send_piece(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
     if (job->step != job->careful_step || job->row_end == 0) {
         job->step = job->careful_step;
         job->row = job->careful_row;
+        job->affected_before = step->affected;
+        job->ignored_before = step->ignored;
+        job->updated_before = step->updated;
         job->row_end = is_rows(step) ? nxi_min_size(step->row_count, job->careful_row + job->careful_size) : 0;
     }
     if (is_rows(step))
@@ -144,6 +147,10 @@ static bool attempt_stood(nxi_pg_job *job, const nxi_step *step)
 static bool attempt_failed(nxi_pg_job *job, nxi_step *step)
 {
     size_t tried = job->row_end - job->careful_row;
+
+    step->affected = job->affected_before;
+    step->ignored = job->ignored_before;
+    step->updated = job->updated_before;
 
     if (!is_rows(step) || !is_about_row(job->error.status))
         return false;

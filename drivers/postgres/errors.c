@@ -282,7 +282,7 @@ static void name_constraint_column(const nxi_table *table, nx_error *error)
 /* `relation "x" does not exist`, `column "x" of relation "t" does not exist`: no field has these names. */
 static void name_undefined(nx_text message, const char *sqlstate, nx_error *error)
 {
-    const char *end = message.data + message.size;
+    const char *end = message.data == NULL ? NULL : message.data + message.size;
     bool is_table = strcmp(sqlstate, "42P01") == 0;
     const char *name = message.data == NULL ? NULL : find(message.data, end, is_table ? "relation \"" : "column \"");
 
@@ -317,7 +317,7 @@ static const nxi_column *column_at(const nxi_table *table, const char *text, con
  */
 static int64_t read_copy_line(nx_text where, const nxi_table *table, nx_error *error)
 {
-    const char *end = where.data + where.size;
+    const char *end = where.data == NULL ? NULL : where.data + where.size;
     const char *at = where.data == NULL ? NULL : skip(where.data, end, "COPY ");
     const char *line = NULL;
 

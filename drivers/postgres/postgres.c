@@ -139,7 +139,7 @@ void nxi_pg_enqueue(nxi_pg *pg, nxi_pg_job *job)
 /* Its wave or its transaction is open: what came between would become a part of it. */
 static bool is_under_way(const nxi_pg_job *job)
 {
-    return job->stage != NXI_PG_STAGE_START || job->mode == NXI_PG_CAREFUL;
+    return job->stage != NXI_PG_STAGE_START || job->careful_piece;
 }
 
 void nxi_pg_enqueue_first(nxi_pg *pg, nxi_pg_job *first, nxi_pg_job *last)

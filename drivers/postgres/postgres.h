@@ -114,6 +114,8 @@ typedef struct nxi_pg_job {
     size_t careful_step, careful_row, careful_size;
     bool careful_piece;  /* the transaction is open again: one step or attempt after another */
     bool careful_failed; /* the last attempt */
+    int64_t affected_before; /* counts of the step in front of the attempt: one that fails leaves them so */
+    size_t ignored_before, updated_before;
     /* the failure */
     nxi_pg_trouble trouble;
     bool row_is_known;

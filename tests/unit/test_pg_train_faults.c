@@ -401,6 +401,27 @@ Test(pg_train_faults, bad_rows_of_a_transaction_that_others_wait_behind)
     cr_assert_eq(tk.model.committed, 20u);
 }
 
+Test(pg_train_faults, two_writes_that_fail_at_a_row)
+{
+    nxi_request *aside;
+
+    tk.model.bad = 45;
+    cr_assert(tk_put(tk_insert(10, 40)));
+    cr_assert(tk_put(tk_insert(10, 41)));
+    aside = tk_insert(10, 42);
+    aside->steps[0].set_aside = true;
+    cr_assert(tk_put(aside));
+    cr_assert(tk_put(tk_insert(10, 50)));
+    cr_assert(tk_put(tk_execute("write 1"))); /* has to wait for its description while the others come back */
+    cr_assert(tk_run());
+    cr_assert_eq(tk.finished, 5u, "%s", tk.report);
+    cr_assert_not_null(strstr(tk.report, "a ECHECK/23514@5 rolled back"), "%s", tk.report);
+    cr_assert_not_null(strstr(tk.report, "b ECHECK/23514@4 rolled back"), "%s", tk.report);
+    cr_assert_not_null(strstr(tk.report, "c 9 !3 committed"), "%s", tk.report);
+    cr_assert_eq(tk.model.committed, 20u);
+    cr_assert(tk.wire->is_idle(tk.pg));
+}
+
 /* Two steps of which the second one has to wait for a description: what is sent again meanwhile is not sent in between. */
 Test(pg_train_faults, a_wave_is_not_cut_by_what_is_sent_again)
 {
