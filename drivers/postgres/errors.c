@@ -97,6 +97,7 @@ static const code codes[] = {
     { "57", true, NX_ELOST },       /* shut down by its operator */
     { "58", false, NX_EIO },
     { "72", true, NX_ESERIALIZATION }, /* snapshot too old */
+    { "P0001", false, NX_ECONSTRAINT }, /* RAISE of a trigger, which says what its table takes; SQLite has the same kind for it */
     { "P0002", false, NX_ENOTFOUND },
     { "P0003", false, NX_EMULTIPLE },
     { "XX001", false, NX_ECORRUPT },

@@ -374,9 +374,10 @@ def triggers_of_the_table(c):
     c.execute("CREATE TABLE t (id serial PRIMARY KEY, x integer)",
               "CREATE FUNCTION no_twos() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF new.x = 2 THEN RAISE ''no twos''; END IF; RETURN new; END'",
               "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no_twos()")
-    result = c.ingest("x\n1\n2\n3\n", "--header", status=1)
-    holds(result.err, "no twos")
-    same(c.rows("SELECT count(*) FROM t"), [("0",)])
+    result = c.ingest("x\n1\n2\n3\n", "--header", status=3)
+    same(result.sum, (3, 2, 0, 0, 1))
+    same([(line, reason) for line, reason, _ in c.rejects()], [(3, "no twos")])
+    same(c.rows("SELECT x FROM t ORDER BY x"), [("1",), ("3",)])
 
 
 @test

@@ -371,7 +371,7 @@ Test(pg_errors, statuses)
         { "54000", NX_ELIMIT, false },        { "57P01", NX_ELOST, true },        { "57P03", NX_ECONNECT, true },
         { "57P04", NX_ELOST, false },         { "58030", NX_EIO, false },         { "08006", NX_ELOST, true },
         { "08007", NX_ECOMMIT, false },       { "08P01", NX_EPROTOCOL, false },   { "40003", NX_ECOMMIT, false },
-        { "XX000", NX_ESERVER, false },       { "XX001", NX_ECORRUPT, false },    { "P0001", NX_ESERVER, false },
+        { "XX000", NX_ESERVER, false },       { "XX001", NX_ECORRUPT, false },    { "P0001", NX_ECONSTRAINT, false },
         { "72000", NX_ESERIALIZATION, true }, { "ZZZZZ", NX_ESERVER, false },     { "00000", NX_ESERVER, false },
         { "0A000", NX_EUNSUPPORTED, false },  { "02000", NX_ENOTFOUND, false },   { "", NX_ESERVER, false },
     };

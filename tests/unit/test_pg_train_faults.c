@@ -173,6 +173,20 @@ Test(pg_train_faults, another_encoding_ends_the_connection)
     cr_assert_not_null(strstr(tk.error.message, "client_encoding"));
 }
 
+/* Memory is taken for what has come, not for what is announced. */
+Test(pg_train_faults, a_gigabyte_that_is_announced)
+{
+    static uint8_t row[65536] = "D\077\377\377\377\0\1\077\377\377\365";
+    uint64_t before = nxi_memory_count(tk.memory).bytes_held;
+
+    cr_assert(tk_put(tk_read("read 1")));
+    tk_fill();
+    for (int i = 0; i < 16; i++)
+        cr_assert_eq(tk_feed(row, sizeof(row)), NX_OK, "it is not whole, and waited for");
+    cr_assert_lt(nxi_memory_count(tk.memory).bytes_held - before, 8u << 20);
+    cr_assert_not(tk.wire->is_idle(tk.pg));
+}
+
 Test(pg_train_faults, an_error_that_ends_the_session)
 {
     pgm_bytes *out = &tk.model.out;
