@@ -7,13 +7,13 @@ enum { HEAD_SIZE = 16 };
 _Static_assert(sizeof(nxi_arena_chunk) <= HEAD_SIZE, "chunk head keeps alignment");
 
 /*
- * Chunks grow with the arena: small ones for point operations, 64 KiB and 1 MiB ones for results, so that a
+ * Chunks grow with the arena: small ones for point operations, 64 KiB and 2 MiB ones for results, so that a
  * large result costs few requests and a small one wastes little.
  */
 static size_t chunk_size_wanted(const nxi_arena *arena, size_t size)
 {
     size_t wanted = arena->bytes < NXI_CHUNK_SMALL ? NXI_CHUNK_SMALL
-                    : arena->bytes < 4 * NXI_CHUNK_MEDIUM ? NXI_CHUNK_MEDIUM : NXI_CHUNK_LARGE;
+                    : arena->bytes < 16 * NXI_CHUNK_MEDIUM ? NXI_CHUNK_MEDIUM : NXI_CHUNK_LARGE;
     return nxi_max_size(wanted, size);
 }
 

@@ -3,7 +3,12 @@
  */
 #include "engine/bulk.h"
 
-enum { BATCH_ROWS_DEFAULT = 10000, BATCH_ROWS_MAX = 1000000, REJECTS_MAX = 65536 };
+enum {
+    BATCH_ROWS_DEFAULT = 50000, /* a COPY of 10000 rows costs a server a third more per row */
+    BATCH_ROWS_MAX = 1000000,
+    BATCH_BYTES_DEFAULT = 8 * 1024 * 1024,
+    REJECTS_MAX = 65536
+};
 
 /* Rows that have to be written by one statement. */
 typedef struct lot {
@@ -23,6 +28,11 @@ struct nxi_bulk_batch {
 };
 
 static void submit_batch(nx_bulk *bulk);
+
+static bool is_full(const nx_bulk *bulk, const nxi_bulk_batch *batch)
+{
+    return batch->count >= bulk->options.batch_rows || (batch->arena.bytes > bulk->batch_bytes && batch->count > 0);
+}
 
 /* ------------------------------------------------------------------------------ life */
 
@@ -79,6 +89,7 @@ nx_bulk *nxi_bulk_new(nx_db *db, const nxi_table *table, const nx_bulk_options *
     bulk->row_size = table->entity->row_size;
     if (options != NULL)
         bulk->options = *options;
+    bulk->batch_bytes = bulk->options.batch_rows == 0 ? BATCH_BYTES_DEFAULT : SIZE_MAX;
     if (bulk->options.batch_rows == 0)
         bulk->options.batch_rows = BATCH_ROWS_DEFAULT;
     if (bulk->options.batch_rows > BATCH_ROWS_MAX)
@@ -296,7 +307,7 @@ static void batch_written(nxi_call *call)
         batch_free(batch);
     /* The next one is full already, or the last: let it go without waiting for the caller. */
     if (bulk->status == NX_OK && bulk->filling != NULL &&
-        (bulk->filling->count >= bulk->options.batch_rows || (bulk->end != NULL && bulk->filling->count > 0)))
+        (is_full(bulk, bulk->filling) || (bulk->end != NULL && bulk->filling->count > 0)))
         submit_batch(bulk);
     maybe_end(bulk);
 }
@@ -420,7 +431,7 @@ static nx_status make_room(nx_bulk *bulk)
         return nxi_fail(&bulk->error, NX_ESTATE, "the load is ended");
     if (bulk->reject_count >= REJECTS_MAX)
         return nxi_fail(&bulk->error, NX_ELIMIT, "%zu rejected rows were not read: call nx_bulk_rejects", bulk->reject_count);
-    if (bulk->filling != NULL && bulk->filling->count >= bulk->options.batch_rows) {
+    if (bulk->filling != NULL && is_full(bulk, bulk->filling)) {
         if (bulk->flying_count >= bulk->options.batches_in_flight)
             return NX_EBUSY;
         submit_batch(bulk);

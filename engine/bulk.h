@@ -17,6 +17,7 @@ struct nx_bulk {
     const nxi_table *table;
     size_t row_size;                /* of the structs given */
     nx_bulk_options options;
+    size_t batch_bytes;             /* a batch is full with that many */
     nxi_arena arena;                /* options, columns */
     nxi_conflict conflict;
     const nxi_column **columns;     /* of nx_bulk_values, in its order */

@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* 64 x 16 KiB: from about 13 KiB on, larger pieces gain nothing; together one block of NXI_CHUNK_LARGE. */
-enum { BUFFER_COUNT = 64, BUFFER_BYTES = 16384, BUFFER_GROUP = 1 };
+/* 64 x 16 KiB: from about 13 KiB on, larger pieces gain nothing. More of them would leave the processor's cache. */
+enum { BUFFER_COUNT = 64, BUFFER_BYTES = 16384, BUFFERS_BYTES = BUFFER_COUNT * BUFFER_BYTES, BUFFER_GROUP = 1 };
 _Static_assert((BUFFER_COUNT & (BUFFER_COUNT - 1)) == 0, "the kernel masks positions");
 
 typedef struct uring {
@@ -37,7 +37,6 @@ typedef struct uring {
     struct io_uring_buf_ring *buffers; /* NULL until something wants to receive */
     size_t buffers_bytes;
     uint8_t *buffer_data;
-    size_t buffer_data_bytes;
 } uring;
 
 static uring *of(nxi_io *io)
@@ -205,8 +204,8 @@ static void free_buffers(uring *u)
     if (u->buffers != NULL)
         munmap(u->buffers, u->buffers_bytes);
     if (u->buffer_data != NULL) {
-        NXI_IO_UNPOISON(u->buffer_data, u->buffer_data_bytes);
-        nxi_chunk_put(u->memory, u->buffer_data, u->buffer_data_bytes);
+        NXI_IO_UNPOISON(u->buffer_data, BUFFERS_BYTES);
+        nxi_release(u->memory, u->buffer_data);
     }
     u->buffers = NULL;
     u->buffer_data = NULL;
@@ -221,7 +220,7 @@ static nx_status uring_make_buffers(nxi_io *io, nx_error *error)
 
     if (u->buffers != NULL)
         return NX_OK;
-    u->buffer_data = nxi_chunk_get(u->memory, (size_t)BUFFER_COUNT * BUFFER_BYTES, &u->buffer_data_bytes);
+    u->buffer_data = nxi_resize(u->memory, NULL, BUFFERS_BYTES);
     u->buffers_bytes = BUFFER_COUNT * sizeof(struct io_uring_buf);
     /* Shared with the kernel, which wants whole pages. */
     shared = mmap(NULL, u->buffers_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -9,7 +9,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #ifdef NXI_ASAN
 #include <sanitizer/asan_interface.h>
@@ -19,7 +21,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
 #endif
 
-enum { CLASS_COUNT = 3 };
+enum { CLASS_COUNT = 3, HUGE_PAGE = 2097152 };
 static const size_t class_size[CLASS_COUNT] = { NXI_CHUNK_SMALL, NXI_CHUNK_MEDIUM, NXI_CHUNK_LARGE };
 
 typedef struct free_chunk {
@@ -101,9 +103,18 @@ static int host_flags(const nxi_memory *memory)
     return memory->has_arena ? (int)(MALLOCX_ARENA(memory->arena) | MALLOCX_TCACHE_NONE) : 0;
 }
 
+/*
+ * Memory of a large result is written once from end to end, so most of what it costs is the kernel's making of pages: huge ones
+ * where they fit. The kernel may refuse.
+ */
 static void *host_get(nxi_memory *memory, size_t size)
 {
-    return mallocx(size, host_flags(memory));
+    if (size < HUGE_PAGE)
+        return mallocx(size, host_flags(memory));
+    void *block = mallocx(size, host_flags(memory) | MALLOCX_ALIGN(HUGE_PAGE));
+    if (block != NULL)
+        (void)madvise(block, size & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+    return block;
 }
 
 static void host_put(nxi_memory *memory, void *block, size_t size)
@@ -111,32 +122,28 @@ static void host_put(nxi_memory *memory, void *block, size_t size)
     sdallocx(block, size, host_flags(memory));
 }
 
+static void host_arena_set(const nxi_memory *memory, const char *what, void *value, size_t size)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "arena.%u.%s", memory->arena, what);
+    (void)mallctl(name, NULL, NULL, value, size);
+}
+
+/* Large blocks, too, stay for a while when they are free: by default their pages go back to the kernel at once. */
 static void host_arena_open(nxi_memory *memory)
 {
-    size_t size = sizeof(memory->arena);
+    size_t size = sizeof(memory->arena), never = SIZE_MAX / 2;
 
     memory->has_arena = mallctl("arenas.create", &memory->arena, &size, NULL, 0) == 0;
+    if (memory->has_arena)
+        host_arena_set(memory, "oversize_threshold", &never, sizeof(never));
 }
 
 static void host_arena_close(nxi_memory *memory)
 {
-    char name[64];
-
-    if (!memory->has_arena)
-        return;
-    size_t prefix = sizeof("arena.") - 1;
-    unsigned rest = memory->arena;
-    char digits[16];
-    size_t count = 0;
-    do {
-        digits[count++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    memcpy(name, "arena.", prefix);
-    for (size_t i = 0; i < count; i++)
-        name[prefix + i] = digits[count - 1 - i];
-    memcpy(name + prefix + count, ".destroy", sizeof(".destroy"));
-    (void)mallctl(name, NULL, NULL, NULL, 0);
+    if (memory->has_arena)
+        host_arena_set(memory, "destroy", NULL, 0);
 }
 #endif
 

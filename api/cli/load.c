@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum {
-    BATCH_BYTES = 1 << 20,
+    BATCH_BYTES = 4 << 20,
     FLIGHT_BYTES_MAX = 4 * BATCH_BYTES, /* one batch is written, one is filled */
     /* Rows, or bytes, between two looks at what the bulk did: a full batch starts early, answered rows leave. */
     LOOK_EVERY_ROWS = 64,

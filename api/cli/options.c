@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { BATCH_DEFAULT = 10000, BATCH_MAX = 1000000 };
+enum { BATCH_DEFAULT = 50000, BATCH_MAX = 1000000 };
 
 /* clang-format off */
 static const char description[] =
@@ -78,7 +78,7 @@ static const struct argp_option option_list[] = {
     { .name = "on-conflict", .key = OPTION_CONFLICT, .arg = "error|ignore|update",
       .doc = "A row whose key is there already is rejected (default), left out, or written over the old one", .group = 3 },
     { .name = "batch", .key = OPTION_BATCH, .arg = "N",
-      .doc = "Rows per transaction, 1 to 1000000, fewer when they are wide; default: 10000", .group = 3 },
+      .doc = "Rows per transaction, 1 to 1000000, fewer when they are wide; default: 50000", .group = 3 },
     { .name = "rejects", .key = OPTION_REJECTS, .arg = "FILE", .doc = "Where rejected records go; default: FILE.rejects",
       .group = 3 },
     { .name = "quiet", .key = OPTION_QUIET, .doc = "No progress", .group = 3 },

@@ -9,23 +9,10 @@
 
 /* ------------------------------------------------------------------------------ whole messages */
 
-enum { HEAD = 5 };
-
 static nx_status broken(nxi_pg *pg, nx_error *error, const char *what)
 {
     pg->is_broken = true;
     return nxi_fail(error, NX_EPROTOCOL, "the server sent something that is not its protocol: %s", what);
-}
-
-/* The size of the message at data, with its head; 0: not all of the head is there; SIZE_MAX: no message has such a size. */
-static size_t message_size(const uint8_t *data, size_t size)
-{
-    uint32_t length;
-
-    if (size < HEAD)
-        return 0;
-    length = nxi_pg_load32(data + 1);
-    return length < 4 || length > NXI_PG_MESSAGE_MAX ? SIZE_MAX : (size_t)length + 1;
 }
 
 /* Complete the message that was cut; SIZE_MAX: it is broken, else how many bytes were taken. */
@@ -33,11 +20,11 @@ static size_t complete(nxi_pg *pg, const uint8_t *data, size_t size)
 {
     size_t taken = 0, whole;
 
-    if (pg->partial.size < HEAD) {
-        taken = nxi_min_size(size, HEAD - pg->partial.size);
+    if (pg->partial.size < NXI_PG_HEAD) {
+        taken = nxi_min_size(size, NXI_PG_HEAD - pg->partial.size);
         nxi_buf_put(&pg->partial, data, taken);
     }
-    whole = message_size((const uint8_t *)pg->partial.data, pg->partial.size);
+    whole = nxi_pg_message_size((const uint8_t *)pg->partial.data, pg->partial.size);
     if (whole == SIZE_MAX)
         return SIZE_MAX;
     if (whole != 0 && pg->partial.size < whole) {
@@ -61,9 +48,9 @@ static nx_status decode_partial(nxi_pg *pg, const uint8_t **data, size_t *size, 
     *data += taken;
     *size -= taken;
     message = (const uint8_t *)pg->partial.data;
-    if (pg->partial.size < HEAD || pg->partial.size < message_size(message, pg->partial.size))
+    if (pg->partial.size < NXI_PG_HEAD || pg->partial.size < nxi_pg_message_size(message, pg->partial.size))
         return NX_OK;
-    status = nxi_pg_answer(pg, (char)message[0], message + HEAD, pg->partial.size - HEAD, sink, error);
+    status = nxi_pg_answer(pg, (char)message[0], message + NXI_PG_HEAD, pg->partial.size - NXI_PG_HEAD, sink, error);
     if (pg->partial.capacity > 1048576)
         nxi_buf_fini(&pg->partial);
     nxi_buf_clear(&pg->partial);
@@ -78,7 +65,7 @@ nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi
     if (pg->is_broken)
         return broken(pg, error, "more after that");
     while (size > 0 && status == NX_OK) {
-        size_t whole = pg->partial.size > 0 ? 0 : message_size(data, size);
+        size_t whole = pg->partial.size > 0 ? 0 : nxi_pg_message_size(data, size);
 
         if (whole == SIZE_MAX)
             return broken(pg, error, "a message of an impossible size");
@@ -86,7 +73,9 @@ nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi
             status = decode_partial(pg, &data, &size, sink, error);
             continue;
         }
-        status = nxi_pg_answer(pg, (char)data[0], data + HEAD, whole - HEAD, sink, error);
+        status = nxi_pg_answer(pg, (char)data[0], data + NXI_PG_HEAD, whole - NXI_PG_HEAD, sink, error);
+        if (data[0] == 'D' && status == NX_OK)
+            whole += nxi_pg_result_rows(pg, data + whole, size - whole);
         data += whole;
         size -= whole;
     }
@@ -519,7 +508,7 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
         return nxi_pg_target_row(unit->target, body, size) == NX_OK ? NX_OK : broken(pg, error, "a malformed row");
     if (unit->job == NULL || unit->job->request == NULL || unit->job->dead || unit->job->has_error)
         return NX_OK;
-    nxi_error_reset(&bad);
+    bad.status = NX_OK;
     if (unit->use == NXI_PG_FOR_STEP)
         status = nxi_pg_result_row(pg, unit, body, size, &bad);
     else if (unit->use == NXI_PG_FOR_ROWS)

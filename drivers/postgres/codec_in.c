@@ -299,11 +299,31 @@ typedef struct walk {
     const uint8_t *p, *end;
 } walk;
 
+/* Most texts are short: a call costs more than their bytes. Two moves that overlap where they must. */
+static inline void copy_bytes(char *to, const uint8_t *data, size_t size)
+{
+    uint64_t first[2], last[2];
+
+    if (size > 32 || size < 8) {
+        memcpy(to, data, size);
+    } else if (size >= 16) {
+        memcpy(first, data, 16);
+        memcpy(last, data + size - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + size - 16, last, 16);
+    } else {
+        memcpy(first, data, 8);
+        memcpy(last, data + size - 8, 8);
+        memcpy(to, first, 8);
+        memcpy(to + size - 8, last, 8);
+    }
+}
+
 static inline char *copy_text(char *to, const uint8_t *data, size_t size, void *member)
 {
     nx_text text = { to, size };
 
-    memcpy(to, data, size);
+    copy_bytes(to, data, size);
     to[size] = '\0';
     memcpy(member, &text, sizeof(text));
     return to + size + 1;

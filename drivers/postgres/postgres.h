@@ -288,6 +288,19 @@ NX_MUST_CHECK nx_status nxi_pg_bind_rows(nxi_buf *out, const nxi_pg_prepared *pr
 void nxi_pg_init(nxi_pg *pg, const nx_bind_options *options, nxi_memory *memory);
 /* NULL: out of memory. */
 nxi_pg_unit *nxi_pg_expect(nxi_pg *pg, nxi_pg_unit_kind kind, nxi_pg_job *job, nxi_pg_prepared *prepared);
+/* A message's type and length: 55.7 "Message Formats". */
+enum { NXI_PG_HEAD = 5 };
+/* The size of the message at data, with its head; 0: not all of the head is there; SIZE_MAX: no message has such a size. */
+static inline size_t nxi_pg_message_size(const uint8_t *data, size_t size)
+{
+    uint32_t length;
+
+    if (size < NXI_PG_HEAD)
+        return 0;
+    length = nxi_pg_load32(data + 1);
+    return length < 4 || length > NXI_PG_MESSAGE_MAX ? SIZE_MAX : (size_t)length + 1;
+}
+
 static inline nxi_pg_unit *nxi_pg_front(const nxi_pg *pg)
 {
     return pg->unit_count == 0 ? NULL : &pg->units[pg->unit_first];
@@ -385,6 +398,11 @@ NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body
 /* ------------------------------------------------------------------------------ result.c */
 
 NX_MUST_CHECK nx_status nxi_pg_result_row(nxi_pg *pg, nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error);
+/*
+ * Rows that follow one of the same unit: takes whole DataRow messages as long as they become entities, and returns their bytes.
+ * What it leaves is for nxi_pg_result_row, which says what is wrong with it. 0: the unit's rows are no entities.
+ */
+size_t nxi_pg_result_rows(nxi_pg *pg, const uint8_t *data, size_t size);
 /* count: of the tag; suspended: the row limit was reached. */
 void nxi_pg_result_done(nxi_pg *pg, nxi_pg_unit *unit, int64_t count, bool suspended);
 

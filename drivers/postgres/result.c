@@ -66,6 +66,40 @@ static nx_status entity_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step,
     return status == NX_OK ? add_entity(pg, step, arena, row) : status;
 }
 
+/* The step of the unit in front, if its rows are entities and one has come already. */
+static nxi_step *entities_step(const nxi_pg_unit *unit)
+{
+    nxi_step *step;
+
+    if (unit == NULL || !unit->is_begun || unit->kind != NXI_PG_UNIT_EXECUTE || unit->use != NXI_PG_FOR_STEP ||
+        unit->job == NULL || unit->job->request == NULL || unit->job->dead || unit->job->has_error)
+        return NULL;
+    step = nxi_pg_step(unit->job, unit->step);
+    return step != NULL && (step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_CURSOR_FETCH) ? step : NULL;
+}
+
+size_t nxi_pg_result_rows(nxi_pg *pg, const uint8_t *data, size_t size)
+{
+    const nxi_pg_unit *unit = nxi_pg_front(pg);
+    nxi_step *step = entities_step(unit);
+    size_t taken = 0;
+    nx_error error;
+    void *row;
+
+    while (step != NULL && taken < size && data[taken] == 'D') {
+        const uint8_t *message = data + taken;
+        size_t whole = nxi_pg_message_size(message, size - taken);
+
+        if (whole == 0 || whole > size - taken ||
+            nxi_pg_get_row(&pg->reader, unit->job->request->arena, message + NXI_PG_HEAD, whole - NXI_PG_HEAD, &row, &error) !=
+                NX_OK ||
+            add_entity(pg, step, unit->job->request->arena, row) != NX_OK)
+            break;
+        taken += whole;
+    }
+    return taken;
+}
+
 /* ------------------------------------------------------------------------------ named values */
 
 static bool name_columns(const nxi_pg_prepared *p, nxi_step *step, nxi_arena *arena)

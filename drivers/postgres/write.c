@@ -11,8 +11,8 @@
 enum {
     ONE_MAX = 4,             /* rows that go one by one */
     COPY_MIN = 512,          /* rows that are worth a COPY */
-    MANY_ROWS_MAX = 16384,   /* of one statement */
-    MANY_BYTES_MAX = 4194304 /* of texts and bytes in it, about */
+    MANY_ROWS_MAX = 131072,  /* of one statement */
+    MANY_BYTES_MAX = 8388608 /* of texts and bytes in it, about */
 };
 
 static bool is_insert(const nxi_statement *statement)
