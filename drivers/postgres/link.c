@@ -18,11 +18,15 @@
 #include "drivers/tls.h"
 
 #include <libpq-fe.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 enum {
     SERVER_VERSION_MIN = 120000,
@@ -34,6 +38,8 @@ enum {
     UNACKNOWLEDGED_MS_MAX = 120000,
     SILENT_TEXT_SIZE = 160
 };
+
+static const int64_t CANCEL_NS_MAX = 5000000000;
 
 typedef struct attempt {
     nxi_pg_settings settings;
@@ -391,6 +397,7 @@ static nx_status adopt(nxi_pg_link *link, attempt *a, nxi_memory *memory, int *r
     if (link->cancel == NULL)
         return nxi_fail(error, NX_ENOMEM, "no memory to connect");
     set_up_socket(a, PQsocket(a->conn));
+    link->timeout_ns = a->settings.timeout_ns;
     link->server_version = PQserverVersion(a->conn);
     *ret_fd = PQsocket(a->conn);
     return NX_OK;
@@ -452,10 +459,32 @@ void nxi_pg_link_close(nxi_pg_link *link, nxi_memory *memory)
     *link = (nxi_pg_link){ .conn = NULL };
 }
 
-void nxi_pg_link_interrupt(nxi_pg_link *link)
+/*
+ * PQcancel connects, sends and waits for the end without a time limit, by a socket that it shows to nobody. So it runs on a
+ * thread that is cancelled: connect, send and recv are where POSIX lets that happen, and libpq holds nothing there but the
+ * socket. That one is the thread's own, as its table of descriptors is, and is closed with it.
+ */
+static void *send_cancel(void *cancel)
 {
     char words[256];
 
+    if (close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* the socket would stay open: better wait */
     /* That it failed shows in the answer not coming, which has its own time limit. */
-    (void)PQcancel(link->cancel, words, sizeof(words));
+    (void)PQcancel(cancel, words, sizeof(words));
+    return NULL;
+}
+
+void nxi_pg_link_interrupt(nxi_pg_link *link)
+{
+    int64_t until_ns = nxi_clock_ns() + (link->timeout_ns < CANCEL_NS_MAX ? link->timeout_ns : CANCEL_NS_MAX);
+    struct timespec until = { .tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000 };
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, send_cancel, link->cancel) != 0)
+        return; /* as if it had come too late */
+    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+        return;
+    (void)pthread_cancel(thread);
+    (void)pthread_join(thread, NULL);
 }

@@ -15,6 +15,7 @@ typedef struct nxi_pg_link {
     void *cancel;           /* PGcancel */
     nxi_filter *tls;        /* NULL: plain */
     int32_t server_version; /* PQserverVersion: 150020 */
+    int64_t timeout_ns;     /* of a cancel request */
     /*
      * Set by the owner before it closes: everything that was given to the socket has been sent and answered. Then the server is
      * told goodbye; in the middle of a message that would be taken for a part of it.
@@ -34,7 +35,10 @@ NX_MUST_CHECK nx_status nxi_pg_link_open(nxi_pg_link *link, const nx_bind_option
                                          nx_error *error);
 /* Blocking; accepts what nxi_pg_link_open left after a failure. */
 void nxi_pg_link_close(nxi_pg_link *link, nxi_memory *memory);
-/* Blocking: a cancel request by a connection of its own, closed by the server when this returns. */
+/*
+ * Blocking: a cancel request by a connection of its own, closed by the server when this returns, or given up after the connect
+ * timeout, but at most five seconds.
+ */
 void nxi_pg_link_interrupt(nxi_pg_link *link);
 
 #endif

@@ -84,20 +84,34 @@ static bool forward(pgp_pair *pair, bool to_client)
            !cut;
 }
 
+enum { STOP = 's', LOOK = 'l' }; /* what wakes the thread */
+
+static bool is_deaf(pg_proxy *p)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    bool deaf = p->is_deaf;
+    (void)pthread_mutex_unlock(&p->lock);
+    return deaf;
+}
+
 static void *serve(void *context)
 {
     pg_proxy *p = context;
 
     for (;;) {
-        struct pollfd fds[2 + 2 * PGP_PAIRS_MAX] = { { .fd = p->wake[0], .events = POLLIN }, { .fd = p->fd, .events = POLLIN } };
+        struct pollfd fds[2 + 2 * PGP_PAIRS_MAX] = { { .fd = p->wake[0], .events = POLLIN },
+                                                     { .fd = is_deaf(p) ? -1 : p->fd, .events = POLLIN } };
 
         for (int i = 0; i < PGP_PAIRS_MAX; i++) {
             fds[2 + 2 * i] = (struct pollfd){ .fd = p->pairs[i].client, .events = POLLIN };
             fds[3 + 2 * i] = (struct pollfd){ .fd = p->pairs[i].server, .events = POLLIN };
         }
         (void)poll(fds, 2 + 2 * PGP_PAIRS_MAX, -1);
-        if (fds[0].revents != 0)
-            return NULL;
+        if (fds[0].revents != 0) {
+            char what;
+            if (read(p->wake[0], &what, 1) != 1 || what == STOP)
+                return NULL;
+        }
         for (int i = 0; i < PGP_PAIRS_MAX; i++) {
             pgp_pair *pair = &p->pairs[i];
             if (pair->client < 0)
@@ -130,7 +144,7 @@ void pgp_start(pg_proxy *p)
 
 void pgp_stop(pg_proxy *p)
 {
-    cr_assert_eq(write(p->wake[1], "", 1), 1);
+    cr_assert_eq(write(p->wake[1], &(char){ STOP }, 1), 1);
     cr_assert_eq(pthread_join(p->thread, NULL), 0);
     for (int i = 0; i < PGP_PAIRS_MAX; i++) {
         if (p->pairs[i].client >= 0)
@@ -148,6 +162,14 @@ void pgp_set(pg_proxy *p, pgp_plan plan)
     p->plan = plan;
     p->most[0] = p->most[1] = 0;
     (void)pthread_mutex_unlock(&p->lock);
+}
+
+void pgp_deafen(pg_proxy *p)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    p->is_deaf = true;
+    (void)pthread_mutex_unlock(&p->lock);
+    cr_assert_eq(write(p->wake[1], &(char){ LOOK }, 1), 1);
 }
 
 uint64_t pgp_most(pg_proxy *p, bool to_client)

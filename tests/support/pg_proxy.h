@@ -39,11 +39,14 @@ typedef struct pg_proxy {
     pthread_mutex_t lock;          /* Sync: what follows */
     pgp_plan plan;
     uint64_t most[2]; /* bytes of the longest connection since the plan was made */
+    bool is_deaf;
 } pg_proxy;
 
 void pgp_start(pg_proxy *p);
 void pgp_stop(pg_proxy *p);
 void pgp_set(pg_proxy *p, pgp_plan plan);
 uint64_t pgp_most(pg_proxy *p, bool to_client);
+/* From now on nobody takes new connections: the kernel makes them, and they are not answered. Those that are there go on. */
+void pgp_deafen(pg_proxy *p);
 
 #endif
