@@ -40,6 +40,11 @@ typedef struct nxi_dialect {
      * NULL: constraints can only be made in CREATE TABLE, where a foreign key may name a table that comes later.
      */
     void (*add_constraint)(const char *table, const char *name, const char *definition, nxi_buf *sql);
+    /*
+     * A statement after which nobody else writes into the (quoted) table until the transaction ends. NULL: a transaction that
+     * writes keeps all others from it anyway.
+     */
+    void (*lock_table)(const char *quoted, nxi_buf *sql);
     /* Run before CREATE statements, in their transaction: others wait for its end. NULL: not needed. */
     const char *schema_lock;
     /*

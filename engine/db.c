@@ -504,13 +504,19 @@ static void drop_tables(nx_db *db, nxi_op *op, drop *plan)
     nxi_call_submit(call);
 }
 
+/* For each table: a lock where there is one, and a look. */
+static size_t steps_of(const nx_db *db)
+{
+    return db->driver->dialect->lock_table == NULL ? 1 : 2;
+}
+
 static void drop_probed(nxi_call *call)
 {
     drop *plan = call->context;
     const nxi_request *request = &call->request;
 
     if (request->status == NX_EUNDEFINED && !request->in_transaction && request->failed_step < request->step_count) {
-        plan->absent[plan->probed[request->failed_step]] = true;
+        plan->absent[plan->probed[request->failed_step / steps_of(call->db)]] = true;
         probe(call->db, call->op, plan);
         return;
     }
@@ -519,35 +525,54 @@ static void drop_probed(nxi_call *call)
         return;
     }
     for (size_t i = 0; i < request->step_count; i++) {
+        const char *table = plan->tables[plan->probed[i / steps_of(call->db)]];
+
         if (request->steps[i].raw.row_count == 0)
             continue;
-        nxi_fail(&plan->error, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA",
-                 plan->tables[plan->probed[i]]);
-        nxi_error_name(plan->error.table, plan->tables[plan->probed[i]]);
+        nxi_fail(&plan->error, NX_ESTATE, "table \"%.100s\" holds data; drop it with NX_DROP_WITH_ALL_DATA", table);
+        nxi_error_name(plan->error.table, table);
         drop_give_up(call->op, plan);
         return;
     }
     drop_tables(call->db, call->op, plan);
 }
 
-static bool probe_step(nx_db *db, nxi_op *op, const char *table, nxi_step *step)
+/* False: out of memory. */
+static bool put_step(nxi_op *op, nxi_step_kind kind, const nxi_buf *sql, nxi_step *step)
 {
     nxi_statement *statement = NXI_ARENA_NEW(&op->arena, nxi_statement);
-    const char *text = NULL;
-    nxi_buf sql;
+    const char *text = sql->failed ? NULL : nxi_arena_text(&op->arena, sql->data, sql->size);
 
+    if (statement == NULL || text == NULL)
+        return false;
+    *statement = (nxi_statement){ .sql = text, .sql_size = sql->size };
+    *step = (nxi_step){ .kind = kind, .statement = statement, .row_limit = kind == NXI_STEP_RAW ? 1 : 0 };
+    return true;
+}
+
+static bool probe_steps(nx_db *db, nxi_op *op, const char *table, nxi_step *steps)
+{
+    const nxi_dialect *dialect = db->driver->dialect;
+    const char *quoted;
+    nxi_buf name, sql;
+    bool done;
+
+    nxi_buf_init(&name, op->loop->memory);
     nxi_buf_init(&sql, op->loop->memory);
-    nxi_buf_puts(&sql, "SELECT 1 FROM ");
-    nxi_quote(db->driver->dialect, table, &sql);
-    nxi_buf_puts(&sql, " LIMIT 1");
-    if (!sql.failed)
-        text = nxi_arena_text(&op->arena, sql.data, sql.size);
-    if (statement != NULL && text != NULL) {
-        *statement = (nxi_statement){ .sql = text, .sql_size = sql.size };
-        *step = (nxi_step){ .kind = NXI_STEP_RAW, .statement = statement, .row_limit = 1 };
+    nxi_quote(dialect, table, &name);
+    quoted = nxi_buf_str(&name);
+    done = quoted != NULL;
+    if (done && dialect->lock_table != NULL) {
+        dialect->lock_table(quoted, &sql);
+        done = put_step(op, NXI_STEP_SCRIPT, &sql, steps++);
+        nxi_buf_clear(&sql);
     }
+    if (done)
+        nxi_buf_printf(&sql, "SELECT 1 FROM %s LIMIT 1", quoted);
+    done = done && put_step(op, NXI_STEP_RAW, &sql, steps);
+    nxi_buf_fini(&name);
     nxi_buf_fini(&sql);
-    return statement != NULL && text != NULL;
+    return done;
 }
 
 static void probe(nx_db *db, nxi_op *op, drop *plan)
@@ -563,9 +588,9 @@ static void probe(nx_db *db, nxi_op *op, drop *plan)
         drop_tables(db, op, plan);
         return;
     }
-    call = nxi_call_new(op, db, count, drop_probed);
+    call = nxi_call_new(op, db, count * steps_of(db), drop_probed);
     for (size_t i = 0; call != NULL && i < count; i++)
-        if (!probe_step(db, op, plan->tables[plan->probed[i]], &call->request.steps[i]))
+        if (!probe_steps(db, op, plan->tables[plan->probed[i]], &call->request.steps[i * steps_of(db)]))
             call = NULL;
     plan->farewell = nxi_call_new(op, db, 0, drop_given_up);
     if (call == NULL || plan->farewell == NULL) {

@@ -200,6 +200,12 @@ static void add_constraint(const char *table, const char *name, const char *defi
     nxi_buf_fini(&block);
 }
 
+/* The lock of DROP TABLE, so that it need not be exchanged for another one (13.3.1). */
+static void lock_table(const char *quoted, nxi_buf *sql)
+{
+    nxi_buf_printf(sql, "LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", quoted);
+}
+
 /*
  * Of the catalogue, by the name as it stands in the search path. indkey counts from 0; a column is numbered by the database if it
  * is an identity column or has a sequence's next value as its default.
@@ -245,6 +251,7 @@ const nxi_dialect nxi_pg_dialect = {
     .auto_key = auto_key,
     .column_check = column_check,
     .add_constraint = add_constraint,
+    .lock_table = lock_table,
     /* "nextorm" as a number. CREATE .. IF NOT EXISTS fails when two processes run it at once: both look, and both create. */
     .schema_lock = "SELECT pg_catalog.pg_advisory_xact_lock(31073815462113901)",
     .table_columns = table_columns,
