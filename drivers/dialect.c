@@ -3,6 +3,7 @@
  */
 #include "drivers/dialect.h"
 
+#include "engine/map.h"
 #include "engine/values.h"
 
 void nxi_quote(const nxi_dialect *dialect, const char *name, nxi_buf *sql)
@@ -26,4 +27,23 @@ bool nxi_identifier_is_valid(const nxi_dialect *dialect, const char *name)
     size_t size = name == NULL ? 0 : strnlen(name, dialect->identifier_bytes_max + 1);
 
     return size > 0 && size <= dialect->identifier_bytes_max && nxi_text_is_valid(name, size, NULL);
+}
+
+/* Of two long names that begin alike, the digits differ. */
+size_t nxi_shorten_name(const nxi_dialect *dialect, char *name, size_t size)
+{
+    enum { DIGITS = 8 };
+    uint32_t hash;
+
+    NX_ASSERT(dialect->identifier_bytes_max > 1 + DIGITS);
+    if (size <= dialect->identifier_bytes_max)
+        return size;
+    hash = (uint32_t)nxi_hash_bytes(name, size, 0);
+    size = dialect->identifier_bytes_max - 1 - DIGITS;
+    while (size > 0 && ((unsigned char)name[size] & 0xc0) == 0x80)
+        size--;
+    name[size++] = '_';
+    for (int i = DIGITS - 1; i >= 0; i--)
+        name[size++] = "0123456789abcdef"[hash >> 4 * i & 15];
+    return size;
 }

@@ -87,5 +87,10 @@ typedef struct nxi_dialect {
 void nxi_quote(const nxi_dialect *dialect, const char *name, nxi_buf *sql);
 /* Not empty, no zero byte, valid UTF-8, within the length. */
 bool nxi_identifier_is_valid(const nxi_dialect *dialect, const char *name);
+/*
+ * A name that was made, as it stands in the database: one that is too long is cut at a character and ends in "_" and eight
+ * hexadecimal digits, always the same ones, of the whole. The new size; there is no zero byte at the end.
+ */
+size_t nxi_shorten_name(const nxi_dialect *dialect, char *name, size_t size);
 
 #endif

@@ -143,7 +143,7 @@ static void put_columns(const writer *w, const column_list *list, nxi_buf *sql)
     nxi_buf_putc(sql, ')');
 }
 
-/* "<prefix>_<table>__<column>__<column>". */
+/* "<prefix>_<table>__<column>__<column>", shortened if need be. */
 static nx_status make_name(writer *w, const char *prefix, const nxi_table *table, const column_list *list, const char **ret_name)
 {
     const char *name;
@@ -152,13 +152,11 @@ static nx_status make_name(writer *w, const char *prefix, const nxi_table *table
     nxi_buf_printf(&w->scratch, "%s_%s", prefix, table->name);
     for (size_t i = 0; i < list->count; i++)
         nxi_buf_printf(&w->scratch, "__%s", list->items[i]->name);
+    if (!w->scratch.failed)
+        w->scratch.size = nxi_shorten_name(w->dialect, w->scratch.data, w->scratch.size);
     name = w->scratch.failed ? NULL : nxi_arena_text(w->arena, w->scratch.data, w->scratch.size);
     if (name == NULL)
         return out_of_memory(w);
-    if (!nxi_identifier_is_valid(w->dialect, name))
-        return nxi_mapping_fail(w->error, table->entity, list->items[0]->field,
-                                "the name '%.100s' of its index or constraint is longer than the %zu bytes of %s", name,
-                                w->dialect->identifier_bytes_max, w->dialect->name);
     /* IF NOT EXISTS would silently leave out the second of two indexes of one name. */
     for (size_t i = 0; i < w->names_size; i++) {
         if (strcmp(w->names[i], name) == 0)

@@ -152,9 +152,14 @@ static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
     nxi_pg_enqueue_first(pg, job, job);
 }
 
-static bool may_begin_again(const nxi_pg_job *job)
+static bool is_begun_by(const nxi_pg_job *job)
 {
     return job->is_implicit || job->request->begin != NXI_BEGIN_NONE;
+}
+
+static bool may_begin_again(const nxi_pg_job *job)
+{
+    return is_begun_by(job) || job->has_own_savepoint;
 }
 
 static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
@@ -169,7 +174,7 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
-    } else if (pg->status != 'I' && (may_begin_again(job) || ends(job) || (undone && job->has_own_savepoint))) {
+    } else if (pg->status != 'I' && (is_begun_by(job) || ends(job) || (undone && job->has_own_savepoint))) {
         job->mode = NXI_PG_UNDO;
         job->stage = NXI_PG_STAGE_START;
         job->is_failed = job->is_spoilt = false;
@@ -202,6 +207,23 @@ static void check_status(const nxi_pg *pg, nxi_pg_job *job)
         fail_state(job, "the transaction was ended by SQL text: sessions do that");
 }
 
+bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job)
+{
+    if (!job->has_own_savepoint || pg->status == 'I')
+        return false;
+    return pg->status == 'E' || (job->mode == NXI_PG_CAREFUL && !job->is_released);
+}
+
+/* A job that was given up has left its transaction in the middle of something. */
+static bool must_go_back(const nxi_pg *pg, nxi_pg_job *job)
+{
+    enum { TRIES_MAX = 3 }; /* the interrupt may hit the way back */
+
+    if (job->is_explicit)
+        return pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL);
+    return nxi_pg_is_wrecked(pg, job) && job->tries_back++ < TRIES_MAX;
+}
+
 static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 {
     if (job->request == NULL) {
@@ -214,7 +236,7 @@ static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
     if (pg->queue_first == job)
         nxi_pg_dequeue(pg);
     if (job->dead) {
-        if (job->is_explicit && pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL)) {
+        if (must_go_back(pg, job)) {
             job->stage = NXI_PG_STAGE_START;
             nxi_pg_enqueue_first(pg, job, job);
             return;
@@ -250,8 +272,10 @@ static void read_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 /* ------------------------------------------------------------------------------ errors */
 
 /* The first error of a job is what it failed of. */
-static void note(nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error, const nxi_pg_trouble *trouble)
+static void note(nxi_pg *pg, nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error, const nxi_pg_trouble *trouble)
 {
+    const nxi_step *step = nxi_pg_step(job, unit->step);
+
     job->is_failed = true;
     if (job->has_error)
         return;
@@ -262,6 +286,8 @@ static void note(nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error
     /* 22P03: a column has another type by now than the one that its values were made for. */
     if (unit->is_copy && strcmp(trouble->sqlstate, "22P03") == 0)
         job->keys_unknown = true;
+    if (trouble->lacks_xmax && step != NULL && step->statement->upserts)
+        job->is_stale = nxi_pg_learn_without_xmax(pg, step->statement->table) || job->is_stale;
     if (unit->use == NXI_PG_FOR_KEYS)
         job->keys_unknown = strstr(error->message, NXI_PG_KEYS_UNKNOWN) != NULL;
     if (unit->use != NXI_PG_FOR_ROWS)
@@ -272,7 +298,6 @@ static void note(nxi_pg_job *job, const nxi_pg_unit *unit, const nx_error *error
     job->failed_first = unit->first + (unit->count > 1 && job->row_is_known ? (size_t)named - 1 : 0);
     job->failed_count = job->row_is_known ? 1 : unit->count;
     if (missing > 0 && !job->dead) {
-        const nxi_step *step = nxi_pg_step(job, unit->step);
         const nxi_table *table = step == NULL ? NULL : step->statement->table;
         (void)nxi_fail(&job->error, NX_EOPTIMISTIC, "%s: the row was changed or deleted by somebody else",
                        table == NULL ? "?" : table->name);
@@ -376,11 +401,11 @@ static nx_status on_error(nxi_pg *pg, const uint8_t *body, size_t size, const nx
     }
     job = unit->job;
     if (job != NULL && job->request != NULL)
-        note(job, unit, &found, &trouble);
+        note(pg, job, unit, &found, &trouble);
     if (unit->prepared != NULL && trouble.plan_is_stale)
         nxi_pg_prepared_forget(unit->prepared);
     skip_to_sync(pg, job);
-    bool was_hit = pg->may_be_hit && found.status == NX_ECANCELED;
+    bool was_hit = pg->may_be_hit && trouble.may_be_interrupt;
     pg->may_be_hit = pg->may_be_hit && !was_hit;
     if (job != NULL && job->is_read)
         read_failed(pg, job, was_hit, sink);

@@ -7,6 +7,10 @@
  */
 #include "drivers/postgres/errors.h"
 
+#include <stdio.h>
+
+#include "drivers/postgres/dialect.h"
+
 /* ------------------------------------------------------------------------------ SQLSTATEs */
 
 typedef struct code {
@@ -246,16 +250,28 @@ static bool is_made_name(const char *constraint, const char *before, const char 
     return *constraint == '\0';
 }
 
+/* As schema.c names what is made for one column: <prefix>_<table>__<column>. */
+static bool is_our_name(const char *constraint, const char *prefix, const char *table, const char *column)
+{
+    char name[3 * NXI_PG_IDENTIFIER_BYTES_MAX];
+    int size = snprintf(name, sizeof(name), "%s_%s__%s", prefix, table, column);
+
+    if (size < 0 || (size_t)size >= sizeof(name))
+        return false;
+    name[nxi_shorten_name(&nxi_pg_dialect, name, (size_t)size)] = '\0';
+    return strcmp(name, constraint) == 0;
+}
+
 /* Of one column: by the names that schema.c gives, and those that the server gives to a constraint without a name. */
 static bool is_constraint_of(const nxi_column *column, const char *constraint)
 {
-    static const char *const ours[] = { "unq_", "fk_", "idx_" };
+    static const char *const ours[] = { "unq", "fk", "idx" };
     static const char *const servers[] = { "_check", "_key", "_fkey", "_not_null" };
     const char *table = column->table->name;
     const nx_field *field = column->field;
 
     for (size_t i = 0; i < NXI_COUNT(ours); i++) {
-        if (is_made_name(constraint, ours[i], table, "__", column->name, ""))
+        if (is_our_name(constraint, ours[i], table, column->name))
             return true;
     }
     for (size_t i = 0; i < NXI_COUNT(servers); i++) {
@@ -353,10 +369,27 @@ static int32_t position_in(const nxi_statement *statement, nx_text position)
     return number;
 }
 
-/* A timeout and a cancel request have one code, and only words tell them apart. */
+/*
+ * A timeout and a cancel request have one code, and only words, which may be of any language, tell them apart. Cancel requests of
+ * ours are known by the connection; those of others are rare, and are told only when the server speaks English.
+ */
 static bool is_timeout(const fields *f)
 {
+    return f->message.data == NULL || find(f->message.data, f->message.data + f->message.size, "user request") == NULL;
+}
+
+/* The same words: what certainly was no cancel request. */
+static bool is_certain_timeout(const fields *f)
+{
     return f->message.data != NULL && find(f->message.data, f->message.data + f->message.size, "statement timeout") != NULL;
+}
+
+/* "cannot retrieve a system column in this context", "column "xmax" does not exist", in any language. */
+static bool is_about_xmax(const fields *f)
+{
+    return (is_text(f->sqlstate, "0A000") && is_text(f->routine, "tts_virtual_getsysattr")) ||
+           (is_text(f->sqlstate, "42703") && f->message.data != NULL &&
+            find(f->message.data, f->message.data + f->message.size, "xmax") != NULL);
 }
 
 static void put_detail(const fields *f, nx_error *error)
@@ -403,10 +436,12 @@ void nxi_pg_describe(const uint8_t *body, size_t size, const nxi_statement *stat
     if (is_known)
         memcpy(ret_trouble->sqlstate, f.sqlstate.data, 5);
     nx_status status = is_known && f.is_whole ? nxi_pg_status_of(ret_trouble->sqlstate, &retryable) : NX_ESERVER;
+    ret_trouble->may_be_interrupt = status == NX_ECANCELED && !is_certain_timeout(&f);
     if (status == NX_ECANCELED && is_timeout(&f))
         status = NX_EDEADLINE;
     bool is_replanned = is_text(f.sqlstate, "0A000") && is_text(f.routine, "RevalidateCachedQuery");
     ret_trouble->plan_is_stale = is_replanned || is_text(f.sqlstate, "26000") || is_text(f.sqlstate, "42P05");
+    ret_trouble->lacks_xmax = is_about_xmax(&f);
     int32_t position = position_in(statement, f.position);
     clean(f.message, message, sizeof(message) - (position == 0 ? 0 : sizeof(" (at character 2147483647 of the SQL text)")));
     if (f.message.size == 0)

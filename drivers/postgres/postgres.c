@@ -300,6 +300,7 @@ static void close_state(void *state)
     nxi_release(pg->memory, pg->units);
     nxi_pg_prepared_fini(pg);
     nxi_pg_targets_fini(pg);
+    nxi_release(pg->memory, pg->without_xmax);
     nxi_buf_fini(&pg->partial);
 }
 

@@ -86,6 +86,7 @@ typedef struct nxi_pg_job {
     bool is_implicit;        /* the Sync is its transaction's begin and end */
     bool is_explicit;        /* BEGIN was sent by this job */
     bool has_own_savepoint;
+    bool is_released; /* that savepoint, by the last wave, although the job was careful or is dead */
     bool is_failed;    /* by an error of the server, in the wave under way */
     bool is_spoilt;    /* by an error of ours: the server was made to fail */
     bool was_open;     /* a restart has to leave a transaction that it had begun */
@@ -96,6 +97,7 @@ typedef struct nxi_pg_job {
     bool stands;     /* it failed, but what it wrote is committed */
     bool ends_there; /* commits: to be known when the request is gone */
     uint8_t retries;
+    uint8_t tries_back; /* dead: how often its savepoint was gone back to */
     nxi_pg_mode mode;
     nxi_pg_stage stage;
     uint32_t units;         /* in the ring */
@@ -214,6 +216,8 @@ typedef struct nxi_pg {
     bool has_strays;             /* a Close was skipped: the server may have more statements than we know of */
     nxi_pg_cursor *cursors;
     nxi_pg_target *targets;
+    const nxi_table **without_xmax; /* upserts there count by looking */
+    size_t without_xmax_count;
     const nxi_pg_job *asking; /* for one of them; compared only */
     /* what is being received */
     nxi_pg_reader reader;
@@ -265,6 +269,11 @@ void nxi_pg_prepared_done(nxi_pg *pg, nxi_pg_prepared *prepared);
 void nxi_pg_prepared_forget(nxi_pg_prepared *prepared);
 /* The body of a RowDescription; NX_EPROTOCOL. */
 NX_MUST_CHECK nx_status nxi_pg_prepared_describe(nxi_pg *pg, nxi_pg_prepared *prepared, const uint8_t *body, size_t size);
+
+/* An upsert into that table has failed because there is no xmax: from now on its texts do without. False: that is known already,
+ * or there is no memory. */
+bool nxi_pg_learn_without_xmax(nxi_pg *pg, const nxi_table *table);
+bool nxi_pg_lacks_xmax(const nxi_pg *pg, const nxi_table *table);
 
 /* ------------------------------------------------------------------------------ bind.c */
 
@@ -394,6 +403,8 @@ nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi
 /* One message of the server. */
 NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink,
                                       nx_error *error);
+/* Inside a transaction, a job behind a savepoint of its own has failed, or stands in part: it has to be gone back to. */
+bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job);
 
 /* ------------------------------------------------------------------------------ result.c */
 

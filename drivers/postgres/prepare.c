@@ -295,12 +295,35 @@ static bool make_outs(nxi_pg_prepared *p)
     return true;
 }
 
+bool nxi_pg_lacks_xmax(const nxi_pg *pg, const nxi_table *table)
+{
+    for (size_t i = 0; i < pg->without_xmax_count; i++) {
+        if (pg->without_xmax[i] == table)
+            return true;
+    }
+    return false;
+}
+
+bool nxi_pg_learn_without_xmax(nxi_pg *pg, const nxi_table *table)
+{
+    const nxi_table **list;
+
+    if (nxi_pg_lacks_xmax(pg, table))
+        return false;
+    list = nxi_resize(pg->memory, pg->without_xmax, (pg->without_xmax_count + 1) * sizeof(*list));
+    if (list == NULL)
+        return false;
+    pg->without_xmax = list;
+    list[pg->without_xmax_count++] = table;
+    return true;
+}
+
 /* The text of a variant; NULL: out of memory. */
-static const char *text_of(const nxi_statement *statement, nxi_pg_variant variant, nxi_buf *scratch)
+static const char *text_of(const nxi_statement *statement, nxi_pg_variant variant, bool by_lookup, nxi_buf *scratch)
 {
     if (statement->write == NULL)
         return statement->sql;
-    if (!nxi_pg_variant_render(statement, variant, scratch) || scratch->failed)
+    if (!nxi_pg_variant_render(statement, variant, by_lookup, scratch) || scratch->failed)
         return NULL;
     return nxi_buf_str(scratch);
 }
@@ -343,7 +366,9 @@ static nxi_pg_prepared *find_kept(nxi_pg *pg, const wanted *w)
 nxi_pg_prepared *nxi_pg_prepare(nxi_pg *pg, nxi_pg_job *job, const nxi_statement *statement, nxi_pg_variant variant,
                                 const nxi_pg_oid *types, size_t type_count, nxi_buf *out)
 {
-    wanted w = { .key = (uint64_t)statement->id << 8 | (unsigned)variant, .types = types, .count = type_count };
+    bool by_lookup = statement->upserts && nxi_pg_lacks_xmax(pg, statement->table);
+    unsigned text = (unsigned)by_lookup << 7 | (unsigned)variant;
+    wanted w = { .key = (uint64_t)statement->id << 8 | text, .types = types, .count = type_count };
     bool keep = !pg->unnamed && statement->id != 0;
     nxi_pg_prepared *p = keep ? find_kept(pg, &w) : NULL;
 
@@ -353,7 +378,7 @@ nxi_pg_prepared *nxi_pg_prepare(nxi_pg *pg, nxi_pg_job *job, const nxi_statement
     }
     nxi_buf scratch;
     nxi_buf_init(&scratch, pg->memory);
-    const char *sql = text_of(statement, variant, &scratch);
+    const char *sql = text_of(statement, variant, by_lookup, &scratch);
     if (p == NULL && sql != NULL)
         p = prepare_new(pg, &w, keep, statement, variant, sql, out);
     if (p != NULL && (sql == NULL || !teach(pg, job, p, sql, out)))

@@ -467,14 +467,17 @@ static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     return nxi_pg_send_text(pg, job, "SAVEPOINT " OWN_SAVEPOINT, out);
 }
 
+static bool send_back(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
+{
+    job->is_released = true;
+    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out) &&
+           nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
+}
+
 static bool send_undo(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
     bool whole = job->is_implicit || job->request->begin != NXI_BEGIN_NONE || job->request->end == NXI_END_COMMIT;
-
-    if (whole || !job->has_own_savepoint)
-        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
-    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out) &&
-           nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
+    return whole || !job->has_own_savepoint ? send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out) : send_back(pg, job, out);
 }
 
 /*
@@ -495,7 +498,8 @@ static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     if (job->request == NULL || job->is_read)
         return true;
     if (job->dead)
-        return !job->is_explicit || pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
+        return job->is_explicit ? pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out)
+                                : !nxi_pg_is_wrecked(pg, job) || send_back(pg, job, out);
     if (job->mode == NXI_PG_UNDO)
         return send_undo(pg, job, out);
     if (job->retries == 0 && job->mode == NXI_PG_NORMAL && is_orphan(pg, job)) {

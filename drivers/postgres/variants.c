@@ -24,7 +24,8 @@ typedef struct writer {
     const nxi_write_form *form;
     const nxi_table *table;
     nxi_buf *sql;
-    bool is_merge; /* u is the temporary table */
+    bool is_merge;  /* u is the temporary table */
+    bool by_lookup; /* there is no xmax */
 } writer;
 
 static void put(const writer *w, const char *text)
@@ -162,7 +163,26 @@ static void put_conflict(const writer *w)
     put(w, " + 1");
 }
 
-/* A row that was inserted has no transaction in xmax that locked or replaced it (5.5). */
+/* A row that was inserted has no transaction in xmax that locked or replaced it (5.5). A look sees what was there before. */
+static void put_is_new(const writer *w)
+{
+    if (!w->by_lookup) {
+        put(w, "(xmax = 0)");
+        return;
+    }
+    put(w, "NOT EXISTS (SELECT FROM ");
+    put_name(w, w->table->name);
+    for (size_t i = 0; i < w->form->conflict_key_count; i++) {
+        put(w, i == 0 ? " AS r WHERE r." : " AND r.");
+        put_name(w, w->form->conflict_key[i]->name);
+        put(w, " = ");
+        put_name(w, w->table->name);
+        put(w, ".");
+        put_name(w, w->form->conflict_key[i]->name);
+    }
+    put(w, ")");
+}
+
 static void put_returning(const writer *w)
 {
     const nxi_statement *s = w->statement;
@@ -172,8 +192,10 @@ static void put_returning(const writer *w)
     put(w, " RETURNING ");
     if (s->key_column != NULL)
         put_name(w, s->key_column->name);
-    if (s->upserts)
-        put(w, s->key_column != NULL ? ", (xmax = 0)" : "(xmax = 0)");
+    if (!s->upserts)
+        return;
+    put(w, s->key_column != NULL ? ", " : "");
+    put_is_new(w);
 }
 
 static void put_insert(const writer *w)
@@ -422,9 +444,11 @@ static bool put_merge(writer *w, nxi_pg_variant variant)
     return true;
 }
 
-bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, nxi_buf *sql)
+bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, bool by_lookup, nxi_buf *sql)
 {
-    writer w = { .statement = statement, .form = statement->write, .table = statement->table, .sql = sql };
+    writer w = {
+        .statement = statement, .form = statement->write, .table = statement->table, .sql = sql, .by_lookup = by_lookup
+    };
 
     if (w.form == NULL)
         return false;

@@ -41,7 +41,7 @@ typedef enum nxi_pg_variant {
 
 /*
  * RETURNING of INSERT, in this order: the key when statement->key_column is set; "(xmax = 0)" (the row was inserted, not
- * updated: its xmax is 0) when statement->upserts. Nothing else returns anything.
+ * updated: its xmax is 0), or by_lookup something that means the same, when statement->upserts. Nothing else returns anything.
  */
 
 /*
@@ -52,8 +52,12 @@ typedef enum nxi_pg_variant {
 /* 0: no such error. */
 int64_t nxi_pg_missing_row(const char *message);
 
-/* False: the statement has no such variant, and `sql` holds nothing of use. sql->failed: out of memory. */
-NX_MUST_CHECK bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, nxi_buf *sql);
+/*
+ * False: the statement has no such variant, and `sql` holds nothing of use. sql->failed: out of memory. by_lookup: the table has
+ * no xmax (it is partitioned, or a view), so that an upsert tells new rows from others by whether their key was there when the
+ * statement began; of one that somebody else has inserted since then it says that it was inserted.
+ */
+NX_MUST_CHECK bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, bool by_lookup, nxi_buf *sql);
 /* The parameter's type for one row: nxi_pg_parameter_type, or NXI_PG_INFER for a column with a sql_type of its own. */
 nxi_pg_oid nxi_pg_variant_type(const nxi_param *param);
 /* The elements' type of its array in MANY; TEXT for what is not known, the text then casts. */

@@ -234,7 +234,7 @@ static char *text_of(const nxi_statement *s, nxi_pg_variant variant)
     nxi_buf sql;
 
     nxi_buf_init(&sql, memory);
-    cr_assert(nxi_pg_variant_render(s, variant, &sql), "variant %d", variant);
+    cr_assert(nxi_pg_variant_render(s, variant, false, &sql), "variant %d", variant);
     cr_assert_not(sql.failed);
     char *text = nxi_arena_text(&arena, sql.data, sql.size);
     nxi_buf_fini(&sql);

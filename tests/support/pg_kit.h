@@ -37,8 +37,8 @@ void pgk_close(pg_kit *k);
 /* How to bind to that schema; the strings live as long as the kit, until the next call. */
 nx_bind_options pgk_options(pg_kit *k, pgk_way way);
 
-/* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR POOLER_PORT
- * POOLER_SOCKET. */
+/* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR SERVERS
+ * POOLER_PORT POOLER_SOCKET. */
 const char *pgk_env(const char *name);
 uint16_t pgk_port(void);
 uint16_t pgk_pooler_port(void);

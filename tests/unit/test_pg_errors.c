@@ -345,8 +345,34 @@ Test(pg_errors, a_timeout_is_no_cancel)
 {
     describe("VERROR|C57014|Mcanceling statement due to user request||", NULL);
     cr_expect_eq(error.status, NX_ECANCELED);
+    cr_expect(trouble.may_be_interrupt);
     describe("VERROR|C57014|Mcanceling statement due to statement timeout||", NULL);
     cr_expect_eq(error.status, NX_EDEADLINE);
+    cr_expect_not(trouble.may_be_interrupt);
+}
+
+/* What was not asked for by us is a timeout, whatever the words; and an interrupt of ours is recognised by the connection. */
+Test(pg_errors, a_timeout_in_another_language)
+{
+    describe("VERROR|C57014|Mstorniere Anfrage wegen Zeit\xc3\xbc" "berschreitung der Anfrage|RProcessInterrupts||", NULL);
+    cr_expect_eq(error.status, NX_EDEADLINE);
+    cr_expect(trouble.may_be_interrupt);
+    describe("VERROR|C57014|Mstorniere Anfrage wegen Benutzeraufforderung|RProcessInterrupts||", NULL);
+    cr_expect(trouble.may_be_interrupt);
+    describe("VERROR|C57014||", NULL);
+    cr_expect_eq(error.status, NX_EDEADLINE);
+}
+
+Test(pg_errors, a_table_without_xmax)
+{
+    describe("VERROR|C0A000|Mcannot retrieve a system column in this context|Rtts_virtual_getsysattr||", NULL);
+    cr_expect(trouble.lacks_xmax);
+    describe("VERROR|C42703|MSpalte \xc2\xbbxmax\xc2\xab existiert nicht||", NULL);
+    cr_expect(trouble.lacks_xmax);
+    describe("VERROR|C0A000|Mnot supported|RtransformInsertStmt||", NULL);
+    cr_expect_not(trouble.lacks_xmax);
+    describe("VERROR|C42703|Mcolumn \"a\" does not exist||", NULL);
+    cr_expect_not(trouble.lacks_xmax);
 }
 
 /* ------------------------------------------------------------------------------ the table */

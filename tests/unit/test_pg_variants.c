@@ -113,9 +113,16 @@ static const nxi_statement *remove_rows(const nx_entity *entity, const char *com
 static const char *text_of(const nxi_statement *statement, nxi_pg_variant variant)
 {
     nxi_buf_clear(&sql);
-    bool is_there = nxi_pg_variant_render(statement, variant, &sql);
+    bool is_there = nxi_pg_variant_render(statement, variant, false, &sql);
     cr_assert_not(sql.failed);
     return is_there ? nxi_buf_str(&sql) : NULL;
+}
+
+static const char *text_by_lookup(const nxi_statement *statement, nxi_pg_variant variant)
+{
+    nxi_buf_clear(&sql);
+    cr_assert(nxi_pg_variant_render(statement, variant, true, &sql));
+    return nxi_buf_str(&sql);
 }
 #define EXPECT(statement, variant, text) cr_expect_str_eq(text_of((statement), NXI_PG_##variant), text)
 #define EXPECT_NONE(statement, variant)  cr_expect_null(text_of((statement), NXI_PG_##variant))
@@ -195,6 +202,10 @@ Test(pg_variants, conflicts)
            "INSERT INTO \"odd\"\"name\" (\"a\", \"b\", \"c\") SELECT u.c1, u.c2, u.c3 FROM (SELECT DISTINCT ON (u.c1, u.c2) u.* "
            "FROM unnest($1, $2, $3) WITH ORDINALITY AS u(c1, c2, c3, o) ORDER BY u.c1, u.c2, u.o DESC) AS u ORDER BY u.o "
            "ON CONFLICT (\"a\", \"b\") DO UPDATE SET \"c\" = excluded.\"c\" RETURNING (xmax = 0)");
+    cr_expect_str_eq(text_by_lookup(s, NXI_PG_ONE),
+                     "INSERT INTO \"odd\"\"name\" (\"a\", \"b\", \"c\") VALUES ($1, $2, $3) ON CONFLICT (\"a\", \"b\") DO UPDATE "
+                     "SET \"c\" = excluded.\"c\" RETURNING NOT EXISTS (SELECT FROM \"odd\"\"name\" AS r WHERE r.\"a\" = "
+                     "\"odd\"\"name\".\"a\" AND r.\"b\" = \"odd\"\"name\".\"b\")");
     s = insert(&Pair_entity, "a b", NX_CONFLICT_UPDATE, "");
     EXPECT(
         s, ONE,
@@ -326,7 +337,7 @@ Test(pg_variants, lack_of_memory_shows_in_the_buffer)
         nxi_buf fresh;
         nxi_buf_init(&fresh, memory);
         nxi_memory_fail(1, true);
-        bool is_there = nxi_pg_variant_render(s, (nxi_pg_variant)variant, &fresh);
+        bool is_there = nxi_pg_variant_render(s, (nxi_pg_variant)variant, false, &fresh);
         nxi_memory_fail(0, false);
         cr_expect(!is_there || fresh.failed);
         nxi_buf_fini(&fresh);

@@ -1,0 +1,319 @@
+/*
+ * pg_hazards - what others do at the wrong moment, and tables that are not quite ordinary: writers beside a DROP, statements that
+ * are stopped inside a transaction, cancel requests that nobody takes, partitioned tables, long names.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "nextorm.h"
+#include "tests/support/link_kit.h"
+#include "tests/support/pg_kit.h"
+#include "tests/support/pg_proxy.h"
+
+#define PLOT(FIELD, E)                                                                                                           \
+    FIELD(E, PK, i64, id)                                                                                                        \
+    FIELD(E, REQ, i32, number)
+NX_ENTITY(Plot, PLOT)
+#define LENGTHY(FIELD, E)                                                                                                        \
+    FIELD(E, PK, i64, id)                                                                                                        \
+    FIELD(E, REQ, i32, a_column_whose_name_is_so_long_that_an_index_cannot_have_1, .unique = true)                               \
+    FIELD(E, REQ, i32, a_column_whose_name_is_so_long_that_an_index_cannot_have_2, .index = true)
+NX_ENTITY(Lengthy, LENGTHY)
+
+static pg_kit kit;
+static nx_loop *loop;
+static nx_db *db;
+
+static void open_db(const nx_entity *const *entities)
+{
+    nx_bind_options options;
+
+    pgk_open(&kit);
+    options = pgk_options(&kit, PGK_SOCKET);
+    options.pool_max = 2;
+    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
+    db = nx_db_new(loop, entities);
+    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+}
+
+static void map(void)
+{
+    nx_completion c = nx_await(loop, nx_generate_mapping(db, 0, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+}
+
+static void end_db(void)
+{
+    nx_loop_close(loop);
+    pgk_close(&kit);
+}
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+static nx_status status_of(nx_op op)
+{
+    return nx_await(loop, op).status;
+}
+
+/* Until a query of the catalogue, which gives a number, gives one that is not 0. */
+static void wait_for(const char *sql)
+{
+    for (int i = 0; pgk_number(&kit, sql) == 0; i++) {
+        cr_assert_lt(i, 5000, "%s", sql);
+        cr_assert_eq(nx_submit(loop), NX_OK);
+        pause_ms(1);
+    }
+}
+
+static void wait_until_runs(const char *mark)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%%s%%' AND pid <> "
+             "pg_backend_pid()",
+             mark);
+    wait_for(sql);
+}
+
+/* ------------------------------------------------------------------------------ a writer beside a DROP */
+
+/* A row that is written, and not yet committed, when the table is looked into: the DROP waits for it, and finds it. */
+Test(pg_hazards, a_row_that_comes_before_a_drop_is_not_lost, .timeout = 60)
+{
+    static const char waits[] = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'plot'::regclass";
+
+    open_db(NULL);
+    pgk_do(&kit, "CREATE TABLE plot (a int)");
+    PGconn *writer = pgk_connect(&kit);
+    PQclear(PQexec(writer, "BEGIN"));
+    PQclear(PQexec(writer, "INSERT INTO plot VALUES (1)"));
+    nx_op op = nx_drop_table(db, "plot", 0, NULL);
+    wait_for(waits);
+    PQclear(PQexec(writer, "COMMIT"));
+    nx_completion c = nx_await(loop, op);
+    cr_assert_eq(c.status, NX_ESTATE, "%s", nx_status_name(c.status));
+    cr_assert_str_eq(c.error->table, "plot");
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot"), 1);
+    PQclear(PQexec(writer, "DELETE FROM plot"));
+    PQfinish(writer);
+    cr_assert_eq(status_of(nx_drop_table(db, "nowhere", NX_DROP_IF_EXISTS, NULL)), NX_OK);
+    cr_assert_eq(status_of(nx_drop_table(db, "nowhere", 0, NULL)), NX_EUNDEFINED);
+    cr_assert_eq(status_of(nx_drop_table(db, "plot", 0, NULL)), NX_OK);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"), 0);
+    end_db();
+}
+
+/* ------------------------------------------------------------------------------ stopped inside a transaction */
+
+static nx_status insert_in(nx_session *s, int number)
+{
+    nx_value value = nx_value_i64(number);
+
+    return status_of(nx_session_execute(s, db, "INSERT INTO t VALUES (?::int)", &value, 1, NULL));
+}
+
+/* Whether by hand or by its deadline: the statement is undone, and nothing else. */
+static void stop_in_a_session(bool late)
+{
+    open_db(NULL);
+    pgk_do(&kit, "CREATE TABLE t (a int)");
+    for (int round = 0; round < 5; round++) {
+        nx_session *s = nx_session_begin(loop, NULL);
+        cr_assert_eq(insert_in(s, 1), NX_OK);
+        nx_op op = nx_session_execute(s, db, "INSERT INTO t SELECT 2 FROM pg_sleep(50) /* stopped */", NULL, 0, NULL);
+        if (late)
+            cr_assert_eq(nx_op_deadline(loop, op, 50), NX_OK);
+        else
+            wait_until_runs("stopped");
+        if (!late)
+            cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
+        cr_assert_eq(status_of(op), late ? NX_EDEADLINE : NX_ECANCELED);
+        cr_assert_eq(insert_in(s, 3), NX_OK, "round %d: the transaction goes on", round);
+        cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
+        cr_assert_eq(nx_session_outcome(s), NX_OUTCOME_COMMITTED);
+        nx_session_free(s);
+    }
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM t WHERE a IN (1, 3)"), 10);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM t"), 10);
+    end_db();
+}
+
+Test(pg_hazards, a_session_goes_on_after_a_statement_was_cancelled, .timeout = 60)
+{
+    stop_in_a_session(false);
+}
+
+Test(pg_hazards, a_session_goes_on_after_a_statement_was_late, .timeout = 60)
+{
+    stop_in_a_session(true);
+}
+
+/* ------------------------------------------------------------------------------ cancel requests that nobody takes */
+
+static size_t open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    (void)closedir(dir);
+    return count;
+}
+
+Test(pg_hazards, a_cancel_request_gives_up, .timeout = 60)
+{
+    pg_proxy proxy;
+    link_kit p;
+
+    lk_begin(&p);
+    pgp_start(&proxy);
+    p.options.port = proxy.port;
+    lk_set_dsn(&p, "sslmode=disable");
+    lk_opens(&p);
+    p.link.timeout_ns = 200000000;
+    pgp_deafen(&proxy);
+    size_t before = open_files();
+    for (int i = 0; i < 3; i++)
+        nxi_pg_link_interrupt(&p.link);
+    cr_assert_eq(open_files(), before);
+    lk_answers(&p, "SELECT 'untouched'", "untouched");
+    lk_leave(&p);
+    pgp_stop(&proxy);
+}
+
+/* Neither those that wait for their own stop, nor the end of everything. */
+Test(pg_hazards, cancels_that_nobody_takes_hold_nobody_up, .timeout = 60)
+{
+    enum { COUNT = 6 };
+    pg_proxy proxy;
+    nx_op ops[COUNT];
+    nx_session *sessions[COUNT]; /* a connection each */
+
+    pgk_open(&kit);
+    pgp_start(&proxy);
+    nx_bind_options options = pgk_options(&kit, PGK_PLAIN);
+    options.port = proxy.port;
+    options.pool_max = COUNT;
+    char dsn[640];
+    snprintf(dsn, sizeof(dsn), "%s connect_timeout=4", options.dsn);
+    options.dsn = dsn;
+    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
+    db = nx_db_new(loop, NULL);
+    cr_assert_eq(status_of(nx_bind(db, "postgres", &options, NULL)), NX_OK);
+    for (int i = 0; i < COUNT; i++) {
+        sessions[i] = nx_session_begin(loop, NULL);
+        ops[i] = nx_session_execute(sessions[i], db, "SELECT pg_sleep(50) /* deaf */", NULL, 0, NULL);
+    }
+    wait_for("SELECT (count(*) = 6)::int FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%deaf%' AND pid <> "
+             "pg_backend_pid()");
+    pgp_deafen(&proxy);
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(nx_op_cancel(loop, ops[i]), NX_OK);
+        cr_assert_eq(status_of(ops[i]), NX_ECANCELED);
+    }
+    nx_loop_close(loop);
+    pgp_stop(&proxy);
+    pgk_do(&kit, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%deaf%' AND pid <> pg_backend_pid()");
+    pgk_close(&kit);
+}
+
+/* ------------------------------------------------------------------------------ tables that are not quite ordinary */
+
+static nx_bulk_counts upsert(int64_t first, int64_t count)
+{
+    nx_bulk *bulk = nx_bulk_begin(db, &Plot_entity, &(nx_bulk_options){ .conflict = NX_CONFLICT_UPDATE });
+
+    cr_assert_not_null(bulk);
+    for (int64_t i = 0; i < count; i++) {
+        size_t taken = 0;
+        Plot plot = { .id = first + i, .number = (int32_t)(first + i) };
+        while (taken == 0) {
+            nx_status status = nx_bulk_rows(bulk, &plot, 1, &taken);
+            cr_assert(status == NX_OK || status == NX_EBUSY, "%s", nx_status_name(status));
+            if (taken == 0)
+                (void)nx_await(loop, nx_bulk_op(bulk));
+        }
+    }
+    nx_completion c = nx_await(loop, nx_bulk_end(bulk, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    nx_bulk_counts counts = nx_bulk_count(bulk);
+    nx_bulk_free(bulk);
+    return counts;
+}
+
+static void expect_counts(nx_bulk_counts counts, uint64_t loaded, uint64_t updated)
+{
+    cr_expect_eq(counts.loaded, loaded, "%d loaded", (int)counts.loaded);
+    cr_expect_eq(counts.updated, updated, "%d updated", (int)counts.updated);
+}
+
+/* One row, few, and so many that they are merged from a COPY. */
+static void upsert_all_ways(void)
+{
+    expect_counts(upsert(1, 1), 1, 0);
+    expect_counts(upsert(1, 1), 0, 1);
+    expect_counts(upsert(1, 50), 49, 1);
+    expect_counts(upsert(41, 30), 20, 10);
+    expect_counts(upsert(51, 4000), 3980, 20);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot WHERE id = number"), 4050);
+}
+
+Test(pg_hazards, upserts_into_a_partitioned_table, .timeout = 60)
+{
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL) PARTITION BY RANGE (id); "
+                 "CREATE TABLE plot_1 PARTITION OF plot FOR VALUES FROM (0) TO (60); "
+                 "CREATE TABLE plot_2 (gone text, number int4 NOT NULL, id int8 NOT NULL); ALTER TABLE plot_2 DROP COLUMN gone; "
+                 "ALTER TABLE plot ATTACH PARTITION plot_2 FOR VALUES FROM (60) TO (1000000)");
+    map();
+    upsert_all_ways();
+    end_db();
+}
+
+Test(pg_hazards, upserts_into_a_view, .timeout = 60)
+{
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit,
+           "CREATE TABLE land (id int8 PRIMARY KEY, number int4 NOT NULL); CREATE VIEW plot AS SELECT id, number FROM land");
+    map();
+    upsert_all_ways();
+    end_db();
+}
+
+Test(pg_hazards, upserts_into_an_ordinary_table, .timeout = 60)
+{
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL)");
+    map();
+    upsert_all_ways();
+    end_db();
+}
+
+/* The names of its index and its constraint do not fit: they are shortened, found again, and name their column in errors. */
+Test(pg_hazards, long_names_are_shortened, .timeout = 60)
+{
+    open_db(NX_ENTITIES(Lengthy));
+    nx_completion c = nx_await(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    cr_assert_eq(status_of(nx_create_tables(db, NULL)), NX_OK);
+    cr_assert_eq(
+        pgk_number(&kit, "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND length(indexname) = 63"), 2);
+    for (int i = 0; i < 2; i++) {
+        Lengthy *row = nx_make(db, Lengthy);
+        cr_assert_not_null(row);
+        row->a_column_whose_name_is_so_long_that_an_index_cannot_have_1 = 1;
+        c = nx_await(loop, nx_save(db, row, NULL));
+        cr_assert_eq(c.status, i == 0 ? NX_OK : NX_EUNIQUE);
+    }
+    cr_assert_str_eq(c.error->column, "a_column_whose_name_is_so_long_that_an_index_cannot_have_1");
+    end_db();
+}
