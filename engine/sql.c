@@ -531,7 +531,7 @@ nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_sta
 {
     const nxi_table *table = ask->select->table;
     bool writes = ask->verb == NXI_VERB_DELETE || ask->verb == NXI_VERB_UPDATE;
-    nxi_statement prototype = { .writes = writes, .table = table };
+    nxi_statement prototype = { .writes = writes, .table = table, .nowait = ask->select->nowait };
     const nxi_column **results = NXI_ARENA_ARRAY(shape->arena, const nxi_column *, table->column_count);
     if (results == NULL)
         return NX_ENOMEM;

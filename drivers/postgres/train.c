@@ -418,11 +418,12 @@ static bool writes_many(const nxi_request *request)
     return false;
 }
 
-/* SQL of the application may fail without costing it the transaction. */
-static bool has_raw(const nxi_request *request)
+/* SQL of the application, and a read that is asked to fail rather than wait, may do so without costing the transaction. */
+static bool may_fail(const nxi_request *request)
 {
     for (size_t i = 0; i < request->step_count; i++) {
-        if (request->steps[i].kind == NXI_STEP_EXECUTE || request->steps[i].read_any)
+        const nxi_step *step = &request->steps[i];
+        if (step->kind == NXI_STEP_EXECUTE || step->read_any || (step->kind == NXI_STEP_FETCH && step->statement->nowait))
             return true;
     }
     return false;
@@ -461,7 +462,7 @@ static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     if (request->begin != NXI_BEGIN_NONE && !job->is_implicit)
         return send_begin(pg, job, out);
     if (request->transaction == 0 || job->is_implicit || request->end != NXI_END_NONE || has_guard(request) ||
-        (!writes_many(request) && !has_raw(request)))
+        (!writes_many(request) && !may_fail(request)))
         return true;
     job->has_own_savepoint = true;
     return nxi_pg_send_text(pg, job, "SAVEPOINT " OWN_SAVEPOINT, out);

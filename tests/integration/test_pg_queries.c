@@ -122,6 +122,9 @@ Test(pg_queries, rows_that_somebody_else_has_locked)
     cr_assert_not_null(done.error);
     cr_expect_str_eq(done.error->sqlstate, "55P03");
     cr_expect(done.error->retryable);
+    /* That is an answer, too: the transaction goes on. */
+    EXPECT_IDS(nx_for_update_with(nx_filter(nx_select(s, Thing), nx_eq(Thing_.id, 5)), NX_LOCK_NOWAIT), "5");
+    cr_expect_eq(nx_await(loop, nx_session_end(s, NULL)).status, NX_OK);
     nx_session_free(s);
     s = begin(NULL);
     EXPECT_IDS(nx_for_update_with(nx_filter(nx_select(s, Thing), nx_eq(Thing_.id, 1)), NX_LOCK_NOWAIT), "1");
