@@ -1,5 +1,5 @@
 /*
- * postgres - the conformance list on PostgreSQL: by a Unix socket, and by TCP under TLS.
+ * postgres - the conformance list on PostgreSQL: by a Unix socket, by TCP under TLS, and through a pooler in transaction mode.
  */
 #include "cases.h"
 #include "tests/support/pg_kit.h"
@@ -46,6 +46,11 @@ static void make_by_tls(nxt_fixture *f, int number, nx_bind_options *ret_options
     make(f, number, PGK_TLS, ret_options);
 }
 
+static void make_by_pooler(nxt_fixture *f, int number, nx_bind_options *ret_options)
+{
+    make(f, number, PGK_POOLER, ret_options);
+}
+
 static void remove_schemas(nxt_fixture *f)
 {
     for (int i = 0; i < KITS_MAX; i++) {
@@ -58,6 +63,7 @@ static void remove_schemas(nxt_fixture *f)
 
 static const nxt_provider by_socket = { .name = "postgres", .make = make_by_socket, .remove = remove_schemas };
 static const nxt_provider by_tls = { .name = "postgres", .make = make_by_tls, .remove = remove_schemas };
+static const nxt_provider by_pooler = { .name = "postgres", .make = make_by_pooler, .remove = remove_schemas };
 
 enum { SECONDS_MAX = 60 };
 
@@ -65,8 +71,53 @@ enum { SECONDS_MAX = 60 };
     Test(postgres_socket, subject##_##name, .timeout = SECONDS_MAX) { nxt_run(&by_socket, nxt_##subject##_##name); }
 #define BY_TLS(subject, name)                                                                      \
     Test(postgres_tls, subject##_##name, .timeout = SECONDS_MAX) { nxt_run(&by_tls, nxt_##subject##_##name); }
+/* That is what the mode refuses. */
+static void read_only_is_refused(nxt_fixture *f)
+{
+    nx_bind_options options = f->options;
+    nx_db *db = nx_db_new(f->loop, nxt_entities);
+
+    options.read_only = true;
+    FAILS(f, nx_bind(db, f->provider->name, &options, NULL), NX_EUNSUPPORTED);
+    nx_db_free(db);
+}
+
+/* Statements without names are made anew for each use, by memory of the host: what holds is that it all comes back. */
+static void nothing_is_kept(nxt_fixture *f)
+{
+    nxt_posts(f, 100);
+    for (int i = 0; i < 400; i++)
+        COUNT(f, nx_fetch_all(nx_filter(nx_select(f->db, Post), nx_gt(Post_.score, i % 100)), NULL));
+}
+
+/* The least of an interval comes as text, in a style that is the server's there: what cannot be read is refused, not guessed. */
+static void foreign_intervals_are_refused(nxt_fixture *f)
+{
+    nx_value value = nx_value_text(nx_str("25:01:01"));
+    nx_completion c = nx_await(f->loop, nx_select_raw(f->db, "SELECT ?::interval", &value, 1, NULL));
+
+    cr_assert(c.status == NX_OK || c.status == NX_ETYPE, "%s", nx_status_name(c.status));
+    nxt_seen(f, &c);
+}
+
+/* By a pooler all cases hold but these three, in whose place stands what holds there. */
+static void run_by_pooler(nxt_case run)
+{
+    if (run == nxt_shared_read_only_binding)
+        run = read_only_is_refused;
+    else if (run == nxt_control_steady_state_allocates_nothing_from_the_host)
+        run = nothing_is_kept;
+    else if (run == nxt_types_least_and_greatest)
+        run = foreign_intervals_are_refused;
+    nxt_run(&by_pooler, run);
+}
+
+#define BY_POOLER(subject, name)                                                                   \
+    Test(postgres_pooler, subject##_##name, .timeout = SECONDS_MAX) { run_by_pooler(nxt_##subject##_##name); }
 
 NXT_CASES(BY_SOCKET)
 NXT_SHARED_CASES(BY_SOCKET)
 NXT_CASES(BY_TLS)
 NXT_SHARED_CASES(BY_TLS)
+NXT_CASES(BY_POOLER)
+NXT_SHARED_CASES(BY_POOLER)
