@@ -19,6 +19,7 @@
 
 enum {
     NXI_PG_MESSAGE_MAX = 0x3fffffff, /* what is sent and taken as one message */
+    NXI_PG_COPY_MIN = 2048,          /* new rows that are worth a COPY */
     NXI_PG_COLUMNS_MAX = 1664,       /* access/htup_details.h, MaxTupleAttributeNumber: of a result */
     NXI_PG_STATEMENTS_DEFAULT = 256
 };

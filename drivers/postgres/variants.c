@@ -24,7 +24,6 @@ typedef struct writer {
     const nxi_write_form *form;
     const nxi_table *table;
     nxi_buf *sql;
-    bool is_merge;  /* u is the temporary table */
     bool by_lookup; /* there is no xmax */
 } writer;
 
@@ -53,13 +52,10 @@ static void put_cell(const writer *w, size_t param)
     char cell[32];
 
     (void)snprintf(cell, sizeof(cell), "u.c%zu", param + 1);
-    if (w->is_merge && nxi_pg_travel_of(column).one != NXI_PG_INFER)
-        put(w, cell);
-    else
-        nxi_pg_put_cast(column, cell, false, w->sql);
+    nxi_pg_put_cast(column, cell, false, w->sql);
 }
 
-/* unnest($1, $2) WITH ORDINALITY AS u(c1, c2, o), or pg_temp."x" AS u */
+/* unnest($1, $2) WITH ORDINALITY AS u(c1, c2, o) */
 static void put_source(const writer *w);
 
 /* ------------------------------------------------------------------------------------- insert */
@@ -326,63 +322,10 @@ static void put_one_checked(const writer *w)
            " ELSE ('" NXI_PG_MISSING "' || (1 + c.n))::int8 = 0 END");
 }
 
-/* -------------------------------------------------------------------------------------- merge */
-
-/*
- * The temporary table has our types, not those of the table: rows are converted when they are written, as in MANY, and ALTER
- * TABLE does not leave an old form behind.
- */
-static void put_merge_columns(const writer *w)
-{
-    for (size_t i = 0; i < w->statement->param_count; i++) {
-        nxi_pg_oid type = nxi_pg_travel_of(w->statement->params[i].column).one;
-        nxi_buf_printf(w->sql, "c%zu %s, ", i + 1, nxi_pg_type_text(type));
-    }
-    put(w, "o bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)");
-}
-
-/* By the content: what is there under a name fits, also when a pooler gives the session to somebody else. */
-static void put_merge_name(const writer *w)
-{
-    writer other = *w;
-    nxi_buf columns;
-
-    nxi_buf_init(&columns, w->sql->memory);
-    other.sql = &columns;
-    put_merge_columns(&other);
-    nxi_buf_printf(w->sql, "pg_temp.nextorm_merge_%016llx",
-                   (unsigned long long)nxi_hash_bytes(columns.data == NULL ? "" : columns.data, columns.size, 0));
-    w->sql->failed |= columns.failed;
-    nxi_buf_fini(&columns);
-}
-
-static void put_merge_create(const writer *w)
-{
-    put(w, "CREATE TEMPORARY TABLE IF NOT EXISTS ");
-    put_merge_name(w);
-    put(w, " (");
-    put_merge_columns(w);
-    put(w, ") ON COMMIT DELETE ROWS");
-}
-
-static void put_merge_copy(const writer *w)
-{
-    put(w, "COPY ");
-    put_merge_name(w);
-    for (size_t i = 0; i < w->statement->param_count; i++)
-        nxi_buf_printf(w->sql, "%sc%zu", i == 0 ? " (" : ", ", i + 1);
-    put(w, ") FROM STDIN (FORMAT binary)");
-}
-
 static void put_source(const writer *w)
 {
     size_t count = w->statement->param_count;
 
-    if (w->is_merge) {
-        put_merge_name(w);
-        put(w, " AS u");
-        return;
-    }
     for (size_t i = 0; i < count; i++)
         nxi_buf_printf(w->sql, "%s$%zu", i == 0 ? "unnest(" : ", ", i + 1);
     put(w, ") WITH ORDINALITY AS u(");
@@ -426,24 +369,6 @@ static bool put_many(const writer *w, bool is_checked)
     return true;
 }
 
-static bool put_merge(writer *w, nxi_pg_variant variant)
-{
-    if (w->form->verb != NXI_WRITE_VERB_INSERT || w->form->rule == NX_CONFLICT_ERROR || w->statement->param_count == 0)
-        return false;
-    w->is_merge = true;
-    if (variant == NXI_PG_MERGE_CREATE) {
-        put_merge_create(w);
-    } else if (variant == NXI_PG_MERGE_COPY) {
-        put_merge_copy(w);
-    } else if (variant == NXI_PG_MERGE_WRITE) {
-        put_insert(w);
-    } else {
-        put(w, "TRUNCATE ");
-        put_merge_name(w);
-    }
-    return true;
-}
-
 bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant variant, bool by_lookup, nxi_buf *sql)
 {
     writer w = {
@@ -465,10 +390,6 @@ bool nxi_pg_variant_render(const nxi_statement *statement, nxi_pg_variant varian
     case NXI_PG_MANY: return put_many(&w, true);
     case NXI_PG_MANY_UNCHECKED: return !is_insert && put_many(&w, false);
     case NXI_PG_COPY: return is_insert && w.form->rule == NX_CONFLICT_ERROR && statement->param_count != 0 && put_copy(&w);
-    case NXI_PG_MERGE_CREATE:
-    case NXI_PG_MERGE_COPY:
-    case NXI_PG_MERGE_WRITE:
-    case NXI_PG_MERGE_CLEAR: return put_merge(&w, variant);
     }
     return false;
 }

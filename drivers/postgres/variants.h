@@ -31,12 +31,7 @@ typedef enum nxi_pg_variant {
      * INSERT without a rule: COPY .. FROM STDIN (FORMAT binary) into the table, columns in the order of statement->params and
      * of the types of nxi_pg_variant_type (NXI_PG_INFER: as text). Not for columns whose sql_type may have another binary form.
      */
-    NXI_PG_COPY,
-    /* INSERT with NX_CONFLICT_IGNORE or _UPDATE of many: four texts. The temporary table lasts as long as the connection. */
-    NXI_PG_MERGE_CREATE, /* CREATE TEMPORARY TABLE IF NOT EXISTS with a column for each parameter, ON COMMIT DELETE ROWS */
-    NXI_PG_MERGE_COPY,   /* COPY into it, types as for COPY */
-    NXI_PG_MERGE_WRITE,  /* INSERT .. SELECT from it ON CONFLICT ..; RETURNING: as ONE but not in the order of the rows */
-    NXI_PG_MERGE_CLEAR   /* TRUNCATE */
+    NXI_PG_COPY
 } nxi_pg_variant;
 
 /*

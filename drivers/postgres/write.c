@@ -9,10 +9,10 @@
 #include "engine/types.h"
 
 enum {
-    ONE_MAX = 4,             /* rows that go one by one */
-    COPY_MIN = 512,          /* rows that are worth a COPY */
-    MANY_ROWS_MAX = 131072,  /* of one statement */
-    MANY_BYTES_MAX = 8388608 /* of texts and bytes in it, about */
+    ONE_MAX = 2,              /* rows that go one by one */
+    INSERT_ROWS_MAX = 16384,  /* of one INSERT: the server keeps more of them on disk while it works */
+    CHANGE_ROWS_MAX = 131072, /* of one UPDATE or DELETE: each looks through the table when it is for many rows */
+    MANY_BYTES_MAX = 8388608  /* of texts and bytes in a statement, about */
 };
 
 static bool is_insert(const nxi_statement *statement)
@@ -139,9 +139,10 @@ static size_t long_bytes(const nxi_statement *statement, const void *row)
 /* How many rows from job->row on make one statement. */
 static size_t chunk_end(const nxi_pg_job *job, const nxi_step *step, size_t end)
 {
+    size_t rows_max = is_insert(step->statement) ? INSERT_ROWS_MAX : CHANGE_ROWS_MAX;
     size_t bytes = 0, at = job->row;
 
-    for (; at < end && at - job->row < MANY_ROWS_MAX; at++) {
+    for (; at < end && at - job->row < rows_max; at++) {
         bytes += long_bytes(step->statement, step->rows[at]);
         if (bytes > MANY_BYTES_MAX && at > job->row)
             break;
@@ -195,7 +196,7 @@ static bool goes_singly(const nxi_step *step, size_t rows)
 
 static bool goes_by_copy(const nxi_step *step, size_t rows)
 {
-    return rows >= COPY_MIN && is_insert(step->statement) && step->statement->write->rule == NX_CONFLICT_ERROR;
+    return rows >= NXI_PG_COPY_MIN && is_insert(step->statement) && step->statement->write->rule == NX_CONFLICT_ERROR;
 }
 
 static bool lacks_key(const nxi_column *column, const void *row)

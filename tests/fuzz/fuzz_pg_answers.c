@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     FIELD(E, OPT, text, name)
 NX_ENTITY(Item, ITEM)
 
-enum { REQUESTS_MAX = 24, KINDS = 16, PIECE = 48, ROWS_MAX = 520, BYTES_MAX = 64 << 20 };
+enum { REQUESTS_MAX = 24, KINDS = 16, PIECE = 48, ROWS_MAX = NXI_PG_COPY_MIN + 8, BYTES_MAX = 64 << 20 };
 
 static nxi_memory *lasting;
 static nxi_arena mapping;

@@ -256,7 +256,7 @@ static void expect_counts(nx_bulk_counts counts, uint64_t loaded, uint64_t updat
     cr_expect_eq(counts.updated, updated, "%d updated", (int)counts.updated);
 }
 
-/* One row, few, and so many that they are merged from a COPY. */
+/* One row, few, and many. */
 static void upsert_all_ways(void)
 {
     expect_counts(upsert(1, 1), 1, 0);

@@ -36,7 +36,6 @@ NX_ENTITY(Loose, LOOSE, .uniques = NX_LIST("x, y"))
 static const float floats_0[] = { 1, 2.5f };
 static const float floats_1[] = { 0.1f, -1e30f, 3 };
 static const float floats_2[] = { 1.5f };
-static const float floats_3[] = { 1, 2 };
 static const float floats_4[] = { 1 };
 
 static pg_kit kit;
@@ -249,7 +248,7 @@ static PGresult *run_any(const nxi_statement *s, nxi_pg_variant variant, void *c
     nxi_buf_init(&c.out, memory);
     if (variant == NXI_PG_ONE || variant == NXI_PG_ONE_CHECKED)
         call_row(&c, s, rows[0]);
-    else if (variant != NXI_PG_MERGE_CREATE && variant != NXI_PG_MERGE_WRITE && variant != NXI_PG_MERGE_CLEAR)
+    else
         call_rows(&c, s, rows, count, variant == NXI_PG_MANY && s->write->verb != NXI_WRITE_VERB_INSERT);
     return call_run(&c, text_of(s, variant));
 }
@@ -442,13 +441,6 @@ Test(pg_texts, nulls_in_a_key_conflict_with_nothing)
 
     PQclear(run(s, NXI_PG_MANY, rows, 6));
     EXPECT_TEXT("SELECT string_agg(z, '' ORDER BY z) FROM loose", "23456");
-    pgk_do(&kit, "TRUNCATE loose");
-    PQclear(run(s, NXI_PG_MERGE_CREATE, NULL, 0));
-    pgk_do(&kit, "BEGIN");
-    copy_rows(text_of(s, NXI_PG_MERGE_COPY), s, rows, 6);
-    PQclear(run(s, NXI_PG_MERGE_WRITE, NULL, 0));
-    pgk_do(&kit, "COMMIT");
-    EXPECT_TEXT("SELECT string_agg(z, '' ORDER BY z) FROM loose", "23456");
 }
 
 Test(pg_texts, copy)
@@ -469,48 +461,6 @@ Test(pg_texts, copy)
     cr_expect_eq(pgk_number(&kit, "SELECT count(*) FROM place WHERE name = 'place ' || id AND version = 1 AND size IS NULL AND "
                                   "(mood = 'happy' AND shape = '{1.5}') IS NOT DISTINCT FROM CASE WHEN id % 2 = 1 THEN true END"),
                  COUNT);
-}
-
-/* Goal: the temporary table serves again and again, within a transaction and across them, and the last of a key wins. */
-Test(pg_texts, merge)
-{
-    const nxi_statement *s = insert(&Place_entity, "name size mood shape version", NX_CONFLICT_UPDATE, "name");
-    void *rows[4];
-    const char *names[] = { "a", "b", "a", "c" };
-
-    for (size_t i = 0; i < 4; i++) {
-        Place *made = place(0, names[i]);
-        made->size = nx_some(i32, (int32_t)i);
-        made->mood = nx_some(enumeration, (nx_enumeration)(i % 2));
-        made->shape = nx_some(vector, ((nx_vector){ floats_3, 2 }));
-        rows[i] = made;
-    }
-    for (int64_t round = 1; round <= 3; round++) {
-        PQclear(run(s, NXI_PG_MERGE_CREATE, NULL, 0));
-        pgk_do(&kit, "BEGIN");
-        for (int part = 0; part < 2; part++) {
-            copy_rows(text_of(s, NXI_PG_MERGE_COPY), s, rows, 4);
-            PGresult *result = run(s, NXI_PG_MERGE_WRITE, NULL, 0);
-            cr_expect_eq(PQntuples(result), 3);
-            cr_expect_str_eq(PQgetvalue(result, 0, 1), round == 1 && part == 0 ? "t" : "f");
-            PQclear(result);
-            run_silent(s, NXI_PG_MERGE_CLEAR, NULL, 0);
-        }
-        pgk_do(&kit, "COMMIT");
-    }
-    EXPECT_TEXT("SELECT string_agg(name || size || mood || shape::text || version, ' ' ORDER BY name) FROM place",
-                "a2sad{1,2}6 b1happy{1,2}6 c3happy{1,2}6");
-    s = insert(&Place_entity, "name size mood shape version", NX_CONFLICT_IGNORE, "name");
-    ((Place *)rows[0])->name = ((Place *)rows[1])->name = nx_str("z");
-    PQclear(run(s, NXI_PG_MERGE_CREATE, NULL, 0));
-    pgk_do(&kit, "BEGIN");
-    copy_rows(text_of(s, NXI_PG_MERGE_COPY), s, rows, 4);
-    PGresult *result = run(s, NXI_PG_MERGE_WRITE, NULL, 0);
-    cr_expect_eq(PQntuples(result), 1);
-    PQclear(result);
-    pgk_do(&kit, "COMMIT");
-    EXPECT_TEXT("SELECT size FROM place WHERE name = 'z'", "0");
-    EXPECT_TEXT("SELECT count(*) FROM place", "4");
 }
 
 /* -------------------------------------------------------------------------- updates and deletes */

@@ -158,9 +158,9 @@ Test(pg_train, bad_rows_are_set_aside)
 /* So that the table is known, and the next ones go by COPY. */
 static void learn_table(void)
 {
-    cr_assert(tk_put(tk_insert(600, 2000)));
+    cr_assert(tk_put(tk_insert(2100, 5000)));
     cr_assert(tk_run());
-    expect_report("a 600 committed; ");
+    expect_report("a 2100 committed; ");
     (void)tk_log();
     tk.model.syncs = 0;
 }
@@ -171,13 +171,13 @@ Test(pg_train, many_rows_go_by_copy_and_their_keys_follow)
 
     learn_table();
     tk.model.copies = 0;
-    request = tk_insert(1000, 1);
+    request = tk_insert(3000, 1);
     cr_assert(tk_put(request));
     cr_assert(tk_run());
-    expect_report("b 1000 committed; ");
+    expect_report("b 3000 committed; ");
     cr_assert_eq(tk.model.copies, 1u);
-    cr_assert_eq(tk_item(request, 0)->id, 603);
-    cr_assert_eq(tk_item(request, 999)->id, 1602);
+    cr_assert_eq(tk_item(request, 0)->id, 2103);
+    cr_assert_eq(tk_item(request, 2999)->id, 5102);
 }
 
 Test(pg_train, a_copy_whose_keys_are_not_known_is_done_again)
@@ -186,12 +186,12 @@ Test(pg_train, a_copy_whose_keys_are_not_known_is_done_again)
 
     learn_table();
     tk.model.steals = 1;
-    request = tk_insert(1000, 1);
+    request = tk_insert(3000, 1);
     cr_assert(tk_put(request));
     cr_assert(tk_run());
-    expect_report("b 1000 committed; ");
-    cr_assert_eq(tk.model.committed, 1600u);
-    for (size_t i = 1; i < 1000; i++)
+    expect_report("b 3000 committed; ");
+    cr_assert_eq(tk.model.committed, 5100u);
+    for (size_t i = 1; i < 3000; i++)
         cr_assert_eq(tk_item(request, i)->id, tk_item(request, i - 1)->id + 1);
 }
 
@@ -199,21 +199,21 @@ Test(pg_train, the_bad_row_of_a_copy)
 {
     learn_table();
     tk.model.bad = 700;
-    cr_assert(tk_put(tk_insert(1000, 1)));
+    cr_assert(tk_put(tk_insert(3000, 1)));
     cr_assert(tk_run());
     expect_report("b ECHECK/23514@699 rolled back; ");
     tk.model.names_line = true;
     tk.model.syncs = 0;
-    cr_assert(tk_put(tk_insert(1000, 1)));
+    cr_assert(tk_put(tk_insert(3000, 1)));
     cr_assert(tk_run());
     expect_report("c ECHECK/23514@699 rolled back; ");
     cr_assert_eq(tk.model.syncs, 1u, "the server has named it");
-    cr_assert_eq(tk.model.committed, 600u);
-    nxi_request *request = tk_insert(1000, 1);
+    cr_assert_eq(tk.model.committed, 2100u);
+    nxi_request *request = tk_insert(3000, 1);
     request->steps[0].set_aside = true;
     cr_assert(tk_put(request));
     cr_assert(tk_run());
-    expect_report("d 999 !699 committed; ");
+    expect_report("d 2999 !699 committed; ");
 }
 
 /* ------------------------------------------------------------------------------ prepared statements */

@@ -36,7 +36,7 @@ static size_t put_session(bool large)
     put += tk_put(tk_of(tk_insert(5, 44), 5, NXI_BEGIN_NONE, NXI_END_NONE));
     put += tk_put(tk_of(tk_insert(2, 60), 5, NXI_BEGIN_NONE, NXI_END_COMMIT));
     if (large)
-        put += tk_put(tk_insert(600, 100));
+        put += tk_put(tk_insert(NXI_PG_COPY_MIN, 100));
     return put;
 }
 

@@ -140,8 +140,6 @@ Test(pg_variants, insert)
     EXPECT(s, COPY, "COPY \"place\" (\"name\", \"size\", \"version\") FROM STDIN (FORMAT binary)");
     EXPECT_NONE(s, ONE_CHECKED);
     EXPECT_NONE(s, MANY_UNCHECKED);
-    EXPECT_NONE(s, MERGE_CREATE);
-    EXPECT_NONE(s, MERGE_WRITE);
 }
 
 Test(pg_variants, insert_with_given_keys_returns_nothing)
@@ -231,41 +229,6 @@ Test(pg_variants, keys_with_nulls_or_that_are_not_written_keep_all_rows)
     cr_expect_null(strstr(text_of(s, NXI_PG_MANY), "DISTINCT"), "the key is the database's own");
 }
 
-/* Without the name, which is a hash of what stands between the parentheses. */
-static void expect_merge(const nxi_statement *s, nxi_pg_variant variant, const char *before, const char *after)
-{
-    const char *text = text_of(s, variant);
-    cr_assert_not_null(text);
-    size_t size = strlen(text), first = strlen(before), last = strlen(after);
-    cr_assert_eq(size, first + strlen("pg_temp.nextorm_merge_0123456789abcdef") + last, "%s", text);
-    cr_expect_eq(memcmp(text, before, first), 0, "%s", text);
-    cr_expect_eq(memcmp(text + first, "pg_temp.nextorm_merge_", 22), 0, "%s", text);
-    cr_expect_str_eq(text + size - last, after);
-}
-
-Test(pg_variants, merge)
-{
-    const nxi_statement *s = insert(&Place_entity, "name mood shape", NX_CONFLICT_UPDATE, "name");
-
-    expect_merge(s, NXI_PG_MERGE_CREATE, "CREATE TEMPORARY TABLE IF NOT EXISTS ",
-                 " (c1 text, c2 text, c3 real[], o bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)) ON COMMIT DELETE ROWS");
-    expect_merge(s, NXI_PG_MERGE_COPY, "COPY ", " (c1, c2, c3) FROM STDIN (FORMAT binary)");
-    expect_merge(s, NXI_PG_MERGE_WRITE,
-                 "INSERT INTO \"place\" (\"name\", \"mood\", \"shape\") SELECT u.c1, u.c2::mood, u.c3 FROM "
-                 "(SELECT DISTINCT ON (u.c1) u.* FROM ",
-                 " AS u ORDER BY u.c1, u.o DESC) AS u ORDER BY u.o ON CONFLICT (\"name\") DO UPDATE SET \"mood\" = "
-                 "excluded.\"mood\", \"shape\" = excluded.\"shape\", \"version\" = \"place\".\"version\" + 1 "
-                 "RETURNING \"id\", (xmax = 0)");
-    expect_merge(s, NXI_PG_MERGE_CLEAR, "TRUNCATE ", "");
-    char name[64] = "";
-    snprintf(name, sizeof(name), "%s", text_of(s, NXI_PG_MERGE_CLEAR));
-    s = insert(&Place_entity, "name size shape", NX_CONFLICT_UPDATE, "name");
-    cr_expect_str_neq(text_of(s, NXI_PG_MERGE_CLEAR), name, "another form, another table");
-    s = insert(&Place_entity, "name mood shape", NX_CONFLICT_IGNORE, "name");
-    cr_expect_str_eq(text_of(s, NXI_PG_MERGE_CLEAR), name, "the same form");
-    EXPECT_NONE(update(&Place_entity, "name", "", false), MERGE_COPY);
-}
-
 /* -------------------------------------------------------------------------- update and delete */
 
 #define CHECK_MANY(n)                                                                                                            \
@@ -325,7 +288,7 @@ Test(pg_variants, statements_that_write_no_rows_have_none)
 {
     const nxi_statement s = { .sql = "SELECT 1", .sql_size = 8 };
 
-    for (int variant = NXI_PG_ONE; variant <= NXI_PG_MERGE_CLEAR; variant++)
+    for (int variant = NXI_PG_ONE; variant <= NXI_PG_COPY; variant++)
         cr_expect_null(text_of(&s, (nxi_pg_variant)variant));
 }
 
@@ -333,7 +296,7 @@ Test(pg_variants, lack_of_memory_shows_in_the_buffer)
 {
     const nxi_statement *s = insert(&Place_entity, "name mood", NX_CONFLICT_UPDATE, "name");
 
-    for (int variant = NXI_PG_ONE; variant <= NXI_PG_MERGE_CLEAR; variant++) {
+    for (int variant = NXI_PG_ONE; variant <= NXI_PG_COPY; variant++) {
         nxi_buf fresh;
         nxi_buf_init(&fresh, memory);
         nxi_memory_fail(1, true);
