@@ -210,6 +210,8 @@ static nx_status run_once(nx_loop *loop, const nx_session_options *options, nx_s
     if (status == NX_OK && !s->ended) {
         status = nx_session_finish(s);
         *error = s->error;
+        if (status == NX_ELOST && s->outcome == NX_OUTCOME_COMMITTED)
+            status = NX_OK; /* only what the rows would have got is lost, and they go now */
     } else if (status != NX_OK) {
         /* The function saw the completion that failed; the session or the loop still has its error. */
         const nx_error *last = s->error.status == status            ? &s->error
@@ -238,7 +240,8 @@ nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx
         status = run_once(loop, options, function, context, &error);
         bool again = status == NX_ESERIALIZATION || status == NX_EDEADLOCK || status == NX_EBUSY || status == NX_ELOCKED ||
                      error.retryable;
-        if (status == NX_OK || !again || error.outcome == NX_OUTCOME_UNKNOWN || attempt >= retries)
+        bool may_stand = error.outcome == NX_OUTCOME_UNKNOWN || error.outcome == NX_OUTCOME_COMMITTED;
+        if (status == NX_OK || !again || may_stand || attempt >= retries)
             break;
         pause_before_retry(loop, attempt);
     }

@@ -81,6 +81,13 @@ typedef struct nxi_dialect {
     const char *concat;
     /* What follows an operand that is to be text there, "::text"; NULL: nothing. */
     const char *as_text;
+    /*
+     * Rows that tell whether a transaction was committed (engine/token.h). NULL: not needed, no answer to a COMMIT is ever lost.
+     * token_create: unless it is there. token_insert: a row of the id that is the parameter, the transaction's own.
+     * token_fence: one scalar: true, a row of that id that says "not committed" is there, and was put there now or by this same
+     * statement before; false, the transaction's own is there. It waits for a transaction that has put one and has not ended.
+     */
+    const char *token_create, *token_insert, *token_fence;
 } nxi_dialect;
 
 /* "name" with quotes, doubled inside. */

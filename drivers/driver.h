@@ -38,7 +38,12 @@ typedef struct nxi_step {
     nxi_step_kind kind;
     bool set_aside;    /* WRITE: a row that is refused is listed in rejects and the rest goes on */
     bool keys_wanted;  /* WRITE with a conflict rule: keys of rows that are inserted are handed on */
-    bool must_affect;  /* WRITE: a row that affects nothing is NX_EOPTIMISTIC */
+    /*
+     * WRITE: a row that affects nothing is NX_EOPTIMISTIC. Where something else is committed with it, by the same request, the
+     * server finds it: the transaction does not stand then.
+     */
+    bool must_affect;
+    bool keys_unread;  /* WRITE: nobody wants the keys that the database makes */
     bool read_any;     /* EXECUTE, RAW: may write: runs where writes run (raw SQL) */
     bool cursor_ended; /* out */
     uint32_t level;
@@ -84,6 +89,9 @@ typedef struct nxi_request {
     nxi_step *steps;
     size_t step_count;
     int64_t deadline_ns; /* on nxi_clock_ns; 0: none */
+    /* Not NULL: it commits, and its last step has put a row by which that can be found out later; not for drivers to look at. */
+    const struct nxi_token *token;
+    bool outcome_found; /* by it */
     int64_t queued_ns;
     nxi_arena *arena;
     void (*done)(struct nxi_request *request); /* called by the engine on the loop's thread, once */
@@ -99,6 +107,7 @@ typedef struct nxi_request {
     uint32_t shared_with; /* how many requests one commit served together, itself included; 0: none */
     bool first_of_group;  /* counts that commit once */
     int64_t taken_ns, done_ns;
+    size_t answered;          /* wire: steps from the first on that were answered; of one with a token whose outcome is unknown */
     uint64_t commit_position; /* wire: end of the bytes that commit it, in the stream; 0: not appended yet */
     /* of the connection or worker that has it */
     void *lane;
@@ -220,6 +229,11 @@ typedef struct nxi_wire {
     bool (*is_quiet)(const void *state);
     /* An idle connection that was not used for long is asked whether it lives: begin something that is answered. May be NULL. */
     void (*ping)(void *state);
+    /*
+     * The connection is lost: how many steps of a request, from the first on, are answered completely and well. Asked of requests
+     * whose commit was appended. NULL: none.
+     */
+    size_t (*answered)(const void *state, const nxi_request *request);
     bool notifies; /* there are LISTEN, UNLISTEN and pg_notify; sink->notified is called */
 } nxi_wire;
 

@@ -354,6 +354,7 @@ static nxi_call *batch_call(nx_bulk *bulk, nxi_bulk_batch *batch)
                                                 .rows = part->rows,
                                                 .row_count = part->count,
                                                 .keys_wanted = bulk->options.assign_keys,
+                                                .keys_unread = !bulk->options.assign_keys,
                                                 .set_aside = bulk->options.bad_rows == NX_BAD_ROWS_SET_ASIDE };
     }
     return call;

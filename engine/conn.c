@@ -269,6 +269,9 @@ static void finish_unanswered(nxi_conn *conn, nxi_request *request, const nx_err
     bool first = request->status == NX_OK;
     bool was_given = request->commit_position != 0 && request->commit_position <= conn->given;
 
+    request->answered = request->token == NULL || conn->wire->answered == NULL || conn->phase != PHASE_CLOSING
+                            ? 0
+                            : conn->wire->answered(conn->state, request);
     (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
     if (first && nxi_request_error_is_own(request))
         *request->error = *error;

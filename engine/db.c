@@ -47,6 +47,7 @@ static void record(nxi_call *call, int64_t now)
     }
     if (request->status != NX_OK)
         db->stats.errors++;
+    db->stats.outcomes_found += request->outcome_found;
 }
 
 static void call_done(nxi_request *request)
@@ -58,19 +59,23 @@ static void call_done(nxi_request *request)
     op->context = NULL;
     call->db->calls--;
     record(call, nxi_core_now(op->loop->core));
+    if (NXI_UNLIKELY(request->token != NULL))
+        nxi_token_detach(call);
     call->then(call);
 }
 
 nxi_call *nxi_call_new(nxi_op *op, nx_db *db, size_t step_count, void (*then)(nxi_call *call))
 {
     nxi_call *call = NXI_ARENA_NEW(&op->arena, nxi_call);
-    nxi_step *steps = NXI_ARENA_ARRAY(&op->arena, nxi_step, step_count == 0 ? 1 : step_count);
+    bool spare = db->token_texts.insert != NULL;
+    nxi_step *steps = NXI_ARENA_ARRAY(&op->arena, nxi_step, nxi_max_size(step_count + spare, 1));
 
     if (call == NULL || steps == NULL)
         return NULL;
     call->op = op;
     call->db = db;
     call->then = then;
+    call->has_spare_step = spare;
     call->request.steps = steps;
     call->request.step_count = step_count;
     call->request.arena = &op->arena;
@@ -89,6 +94,8 @@ void nxi_call_submit(nxi_call *call)
         call->then(call);
         return;
     }
+    if (NXI_UNLIKELY(call->db->token_texts.insert != NULL))
+        nxi_token_attach(call);
     for (size_t i = 0; i < request->step_count; i++)
         if (request->steps[i].statement != NULL)
             nxi_trace_sql(&call->db->trace, request->steps[i].statement, request->steps[i].values, request->steps[i].value_count);
@@ -250,6 +257,12 @@ void nxi_db_bind(nx_db *db, nxi_op *op, const char *provider, const nx_bind_opti
     }
     nxi_pool_free(db->pool);
     db->pool = NULL;
+    db->token_texts = (nxi_token_texts){ .insert = NULL };
+    if (options != NULL && options->commit_tokens &&
+        nxi_token_texts_make(driver->dialect, &db->statements, &db->token_texts, &error) != NX_OK) {
+        nxi_op_fail(op, error.status, &error);
+        return;
+    }
     db->state = NXI_DB_BINDING;
     nx_status status = nxi_pool_open(db->loop->core, driver, options == NULL ? &none : options, opened, op, &db->pool, &error);
     if (status != NX_OK) {
@@ -341,18 +354,18 @@ static void finish_plainly(nxi_call *call)
         nxi_op_finish(call->op);
 }
 
-/* Texts without parameters, as one transaction; `first`, unless NULL, before them. NULL: out of memory. */
+/* Texts without parameters, as one transaction; first and last, unless NULL, around them. NULL: out of memory. */
 static nxi_call *script_call(nx_db *db, nxi_op *op, const char *first, const char *const *list, size_t list_count,
-                             void (*then)(nxi_call *call))
+                             const char *last, void (*then)(nxi_call *call))
 {
-    size_t ahead = first != NULL, count = ahead + list_count;
+    size_t ahead = first != NULL, behind = ahead + list_count, count = behind + (last != NULL);
     nxi_call *call = nxi_call_new(op, db, count, then);
     nxi_statement *statements = NXI_ARENA_ARRAY(&op->arena, nxi_statement, count == 0 ? 1 : count);
 
     if (call == NULL || statements == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        const char *sql = i < ahead ? first : list[i - ahead];
+        const char *sql = i < ahead ? first : i < behind ? list[i - ahead] : last;
         statements[i] = (nxi_statement){ .writes = true, .sql = sql, .sql_size = strlen(sql) };
         call->request.steps[i] = (nxi_step){ .kind = NXI_STEP_SCRIPT, .statement = &statements[i] };
     }
@@ -369,17 +382,43 @@ void nxi_db_create(nx_db *db, nxi_op *op)
         nxi_op_fail(op, error.status, &error);
         return;
     }
+    const nxi_dialect *dialect = db->driver->dialect;
+    const char *token = db->token_texts.insert == NULL ? NULL : dialect->token_create;
     while (db->create_list[count] != NULL)
         count++;
-    if (count == 0) {
+    if (count == 0 && token == NULL) {
         nxi_op_finish(op);
         return;
     }
-    nxi_call *call = script_call(db, op, db->driver->dialect->schema_lock, db->create_list, count, finish_plainly);
+    nxi_call *call = script_call(db, op, dialect->schema_lock, db->create_list, count, token, finish_plainly);
     if (call == NULL)
         nxi_op_fail(op, NX_ENOMEM, NULL);
     else
         nxi_call_submit(call);
+}
+
+static void tokens_found(nxi_call *call)
+{
+    if (call->request.status == NX_EUNDEFINED)
+        nxi_op_failf(call->op, NX_EUNDEFINED, "%s", NXI_TOKEN_MISSING);
+    else
+        finish_plainly(call);
+}
+
+/* Not when the first transaction is to be committed. */
+static void look_for_tokens(nx_db *db, nxi_op *op)
+{
+    static const char sql[] = "SELECT id FROM nextorm_token LIMIT 0";
+    nxi_call *call = nxi_call_new(op, db, 1, tokens_found);
+    nxi_statement *statement = NXI_ARENA_NEW(&op->arena, nxi_statement);
+
+    if (call == NULL || statement == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    *statement = (nxi_statement){ .sql = sql, .sql_size = sizeof(sql) - 1 };
+    call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_RAW, .statement = statement };
+    nxi_call_submit(call);
 }
 
 void nxi_db_map(nx_db *db, nxi_op *op, bool create)
@@ -392,6 +431,8 @@ void nxi_db_map(nx_db *db, nxi_op *op, bool create)
     }
     if (create)
         nxi_db_create(db, op);
+    else if (db->token_texts.insert != NULL)
+        look_for_tokens(db, op);
     else
         nxi_op_finish(op);
 }
@@ -491,7 +532,7 @@ static void dropped(nxi_call *call)
 
 static void drop_tables(nx_db *db, nxi_op *op, drop *plan)
 {
-    nxi_call *call = script_call(db, op, NULL, plan->texts, plan->text_count, dropped);
+    nxi_call *call = script_call(db, op, NULL, plan->texts, plan->text_count, NULL, dropped);
 
     if (call == NULL) {
         nxi_fail(&plan->error, NX_ENOMEM, "no memory to drop tables");

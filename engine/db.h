@@ -9,6 +9,7 @@
 #include "engine/pool.h"
 #include "engine/stats.h"
 #include "engine/table.h"
+#include "engine/token.h"
 #include "engine/trace.h"
 
 typedef enum nxi_db_state { NXI_DB_UNBOUND, NXI_DB_BINDING, NXI_DB_BOUND, NXI_DB_CLOSING } nxi_db_state;
@@ -28,6 +29,7 @@ struct nx_db {
     const char *const *create_list; /* CREATE statements, ends with NULL */
     const char *ddl;
     nxi_statements statements;
+    nxi_token_texts token_texts;    /* of the last bind */
     nxi_stats stats;
     nxi_trace trace;
     nxi_map rows;                   /* made outside sessions, by address */
@@ -47,6 +49,9 @@ struct nxi_call {
     nx_db *db;
     void *context;                  /* the caller's */
     void (*then)(nxi_call *call);   /* after it is done, on the loop's thread */
+    bool wrote;                     /* the transaction that it commits has written, or may have */
+    bool has_spare_step;            /* behind its steps */
+    nxi_token token;
 };
 
 /* In op->arena, with that many zeroed steps; NULL: out of memory. */

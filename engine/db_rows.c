@@ -123,7 +123,10 @@ static void row_written(nxi_call *call)
     row_write *w = call->context;
 
     if (call->request.status != NX_OK) {
-        nxi_plan_undo(&w->plan);
+        if (call->request.outcome == NX_OUTCOME_COMMITTED)
+            nxi_plan_apply_unseen(&w->plan, NULL);
+        else
+            nxi_plan_undo(&w->plan);
         fail_row(call->op, call->request.status, call->request.error, w->row);
         return;
     }

@@ -108,6 +108,8 @@ static void source_collect(nxi_source *source)
     nxi_pool *pool = of(source);
 
     pool->kind->collect(pool);
+    if (NXI_UNLIKELY(pool->inquiries_due > 0))
+        nxi_outcome_turn(pool);
     if (pool->finished.first != NULL)
         deliver(pool);
     if (pool->closing && !pool->close_begun && pool->submitted == 0 && pool->phase != NXI_POOL_OPENING) {
@@ -129,7 +131,7 @@ static bool source_has_news(const nxi_source *source)
 {
     const nxi_pool *pool = of(source);
 
-    return pool->finished.first != NULL || pool->opened_due || pool->closed_due ||
+    return pool->finished.first != NULL || pool->inquiries_due > 0 || pool->opened_due || pool->closed_due ||
            (pool->closing && !pool->close_begun && pool->submitted == 0 && pool->phase != NXI_POOL_OPENING) ||
            pool->kind->has_news(pool);
 }
@@ -252,7 +254,8 @@ void nxi_pool_stop(nxi_pool *pool, nxi_request *request, nx_status why)
     /* The first reason stays. */
     if (!atomic_compare_exchange_strong(&request->stop, &running, (int)why))
         return;
-    pool->kind->stop(pool, request, why);
+    if (pool->inquiries == NULL || !nxi_outcome_stop(pool, request, why))
+        pool->kind->stop(pool, request, why);
 }
 
 void nxi_pool_close(nxi_pool *pool, nxi_pool_done closed, void *context)
@@ -269,6 +272,8 @@ void nxi_pool_free(nxi_pool *pool)
         return;
     NX_ASSERT(!pool->delivering); /* `done` runs in the middle of what would be freed */
     pool->closing = true;         /* what `done` submits is refused */
+    pool->freeing = true;
+    nxi_outcome_abandon(pool);
     pool->kind->free(pool);
     while (pool->finished.first != NULL)
         deliver(pool);

@@ -66,6 +66,8 @@ typedef enum nxi_pool_phase {
     NXI_POOL_CLOSED
 } nxi_pool_phase;
 
+typedef struct nxi_inquiry nxi_inquiry;
+
 struct nxi_pool {
     nxi_core *core;
     nxi_memory *memory;
@@ -85,6 +87,9 @@ struct nxi_pool {
     nxi_queue finished;           /* done is still to be called */
     size_t submitted;             /* done not called yet */
     nxi_map transactions;         /* open ones that are bound to a lane; the kind's */
+    nxi_inquiry *inquiries;       /* what became of transactions whose answer was lost */
+    size_t inquiries_due;         /* that are to ask with the next turn */
+    bool freeing;
 };
 
 /* The request is over: its done comes with this turn, or the next. */
@@ -98,6 +103,17 @@ void nxi_pool_refuse_with(nxi_pool *pool, nxi_request *request, const nx_error *
 /* What the opening came to; error is copied. */
 void nxi_pool_is_opened(nxi_pool *pool, nx_status status, const nx_error *error);
 void nxi_pool_is_closed(nxi_pool *pool);
+
+/*
+ * pool_outcome.c. A request is over, but for its outcome, which its token (request->token) can tell: it is finished when that is
+ * known, or cannot be. False: there is nothing to find out, or no memory for it; then it is over as it is.
+ */
+bool nxi_outcome_seek(nxi_pool *pool, nxi_request *request);
+void nxi_outcome_turn(nxi_pool *pool);
+/* The request is one of those: its outcome is not waited for any longer. */
+bool nxi_outcome_stop(nxi_pool *pool, const nxi_request *request, nx_status why);
+/* Of all; those that are being asked for end with the connections. */
+void nxi_outcome_abandon(nxi_pool *pool);
 
 /* Why a request that was asked to stop did not run. */
 const char *nxi_pool_stop_text(nx_status why);

@@ -264,7 +264,8 @@ static void conn_finished(void *context, nxi_request *request)
     l->check = true;
     l->used_ns = nxi_core_now(l->pool->core);
     nxi_binding_settle(l->pool, request);
-    nxi_pool_finish(l->pool, request);
+    if (NXI_LIKELY(request->outcome != NX_OUTCOME_UNKNOWN) || !nxi_outcome_seek(l->pool, request))
+        nxi_pool_finish(l->pool, request);
 }
 
 static void conn_notified(void *context, nx_text channel, nx_text payload)

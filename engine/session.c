@@ -337,7 +337,9 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
         part->transaction = ++s->loop->last_transaction;
         part->born = s->level;
         part->level = s->level;
+        part->wrote = false;
     }
+    part->wrote = part->wrote || writes;
     request->transaction = part->transaction;
     return NX_OK;
 }

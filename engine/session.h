@@ -21,6 +21,7 @@ typedef struct nxi_part {
     uint64_t transaction;     /* open transaction, or 0 */
     uint32_t born;            /* level of the session that began it */
     uint32_t level;           /* savepoints that are set in it */
+    bool wrote;               /* in it, or has taken locks */
     uint32_t undo;            /* savepoint of a nested session that was given up: to be undone before anything else; 0: none */
     nxi_farewell *farewell;
 } nxi_part;

@@ -215,7 +215,9 @@ static void committed(nxi_call *call)
         commit_part(f);
         return;
     }
-    keep_error(f, f->committed > 0 ? NX_EPARTIAL : NX_ECOMMIT, call->request.error);
+    /* Lost before it was committed: what can be done again is told by its own name. */
+    bool is_lost = call->request.status == NX_ELOST && call->request.outcome == NX_OUTCOME_ROLLED_BACK;
+    keep_error(f, f->committed > 0 ? NX_EPARTIAL : is_lost ? NX_ELOST : NX_ECOMMIT, call->request.error);
     f->error.status = f->status;
     f->error.outcome = call->request.outcome == NX_OUTCOME_UNKNOWN ? NX_OUTCOME_UNKNOWN : NX_OUTCOME_ROLLED_BACK;
     if (f->committed == 0) {
@@ -255,6 +257,7 @@ static void commit_part(finish *f)
             return;
         }
         call->context = f;
+        call->wrote = part->wrote;
         call->request.transaction = part->transaction;
         call->request.end = NXI_END_COMMIT;
         nxi_call_submit(call);
@@ -391,6 +394,13 @@ static void part_flushed(nxi_call *call)
     nxi_plan *plan = &f->plans[f->at];
     const nxi_request *request = &call->request;
 
+    if (request->status != NX_OK && f->combined && request->outcome == NX_OUTCOME_COMMITTED) {
+        keep_error(f, request->status, request->error);
+        nxi_session_answered(s, call);
+        nxi_plan_apply_unseen(plan, s);
+        after_partial(f);
+        return;
+    }
     if (request->status != NX_OK) {
         nxi_plan_undo(plan);
         keep_error(f, request->status, request->error);
@@ -461,8 +471,10 @@ static void flush_part(finish *f)
         call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = s->level + 1 };
         call->request.steps[plan->batch_count + 1] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = s->level + 1 };
     }
-    if (f->combined)
+    if (f->combined) {
         call->request.end = NXI_END_COMMIT;
+        call->wrote = true;
+    }
     nxi_call_submit(call);
 }
 

@@ -11,7 +11,14 @@
 #include "engine/select.h"
 
 /* The first byte of every shape: no two kinds of statement share one. Verbs of queries come first. */
-enum { NXI_SHAPE_INSERT = NXI_VERB_UPDATE + 1, NXI_SHAPE_ROW_UPDATE, NXI_SHAPE_ROW_DELETE, NXI_SHAPE_BY_KEY, NXI_SHAPE_RAW };
+enum {
+    NXI_SHAPE_INSERT = NXI_VERB_UPDATE + 1,
+    NXI_SHAPE_ROW_UPDATE,
+    NXI_SHAPE_ROW_DELETE,
+    NXI_SHAPE_BY_KEY,
+    NXI_SHAPE_RAW,
+    NXI_SHAPE_TOKEN
+};
 
 /* Bytes that tell one statement from another. */
 typedef struct nxi_shape {

@@ -33,6 +33,7 @@ typedef struct nxi_write_form {
 typedef struct nxi_statement {
     uint32_t id;                     /* dense from 1; 0: not interned, prepared for one execution only */
     bool writes;
+    bool typed;                      /* raw: parameters are of the types of their values, nobody has to be asked */
     bool upserts;                    /* INSERT that updates a row that is there */
     bool nowait;                     /* SELECT that locks its rows, or fails at once when others have done so */
     const char *sql;                 /* zero-terminated */

@@ -119,7 +119,7 @@ const nx_stats *nxi_stats_snapshot(const nxi_stats *stats, nxi_arena *arena)
     *copy = (nx_stats){ .statement_count = count, .statements = statements, .ops = stats->ops, .errors = stats->errors,
                         .flushes = stats->flushes, .rows_written = stats->rows_written, .rows_read = stats->rows_read,
                         .identity_hits = stats->identity_hits, .group_commits = stats->group_commits,
-                        .grouped_sessions = stats->grouped_sessions };
+                        .grouped_sessions = stats->grouped_sessions, .outcomes_found = stats->outcomes_found };
     return copy;
 }
 
@@ -134,14 +134,14 @@ void nxi_stats_clear(nxi_stats *stats)
         entry_clear(e);
     entry_clear(&stats->other);
     stats->ops = stats->errors = stats->flushes = stats->rows_written = stats->rows_read = 0;
-    stats->identity_hits = stats->group_commits = stats->grouped_sessions = 0;
+    stats->identity_hits = stats->group_commits = stats->grouped_sessions = stats->outcomes_found = 0;
 }
 
 /* ----------------------------------------------------------------------------------- as text */
 
 /* Counters by name, for both forms. */
 typedef struct counter { const char *name, *text; uint64_t value; } counter;
-enum { COUNTERS = 8 };
+enum { COUNTERS = 9 };
 
 static void counters_of(const nxi_stats *s, counter list[COUNTERS])
 {
@@ -154,6 +154,7 @@ static void counters_of(const nxi_stats *s, counter list[COUNTERS])
         { "identity_hits", "Rows that a session knew already.", s->identity_hits },
         { "group_commits", "Commits shared by several sessions.", s->group_commits },
         { "grouped_sessions", "Sessions that shared a commit.", s->grouped_sessions },
+        { "outcomes_found", "Transactions whose answer was lost, and whose outcome was found.", s->outcomes_found },
     };
     memcpy(list, all, sizeof(all));
 }

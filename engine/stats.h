@@ -24,6 +24,7 @@ typedef struct nxi_stats {
     nxi_stats_entry *entries;
     nxi_stats_entry other;
     uint64_t ops, errors, flushes, rows_written, rows_read, identity_hits, group_commits, grouped_sessions;
+    uint64_t outcomes_found;
 } nxi_stats;
 
 void nxi_stats_init(nxi_stats *stats, nxi_memory *memory);

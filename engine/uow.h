@@ -62,6 +62,12 @@ void nxi_plan_undo(const nxi_plan *plan);
  */
 void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over);
 
+/*
+ * The writes stand, and the keys that the database made for new rows are not known: those rows are GONE, as if they had been
+ * deleted, and are not written again.
+ */
+void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s);
+
 /* Whether anything is pending on that database (db NULL: on any). */
 bool nxi_session_is_dirty(const nx_session *s, const nx_db *db);
 

@@ -142,6 +142,23 @@ void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
         move_new_rows(s->root);
 }
 
+void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s)
+{
+    nxi_plan_undo(plan);
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        nxi_batch *batch = plan->batches[i];
+        bool lost = batch->verb == NXI_BATCH_INSERT && batch->statement->key_column != NULL;
+        for (size_t r = 0; r < batch->row_count; r++) {
+            if (lost)
+                nxi_row_of(batch->rows[r])->state = NXI_ROW_GONE;
+            else
+                apply_row(batch, batch->rows[r], s);
+        }
+    }
+    if (s != NULL)
+        move_new_rows(s->root);
+}
+
 bool nxi_session_is_dirty(const nx_session *s, const nx_db *db)
 {
     const nx_session *root = s->root;

@@ -57,6 +57,13 @@ typedef struct nx_bind_options {
     uint32_t idle_check_ms;
     /* servers: a connection older than that (+-10 %) is replaced when it is idle; default 1800000; UINT32_MAX: never */
     uint32_t lifetime_ms;
+    /*
+     * Servers: each transaction that writes leaves a row in the table nextorm_token, in the same round trip; when the connection
+     * is lost behind COMMIT, the row tells whether it was committed. The outcome is then COMMITTED or ROLLED_BACK, and UNKNOWN
+     * only when nobody can be asked within the deadline, or 30 s. The table is made with the others (NX_CREATE_TABLES), its old
+     * rows are the application's to delete. No effect on SQLite, where no outcome is unknown. See docs/guide/errors.md.
+     */
+    bool commit_tokens;
     uint32_t notifications_max;   /* servers: of one nx_listen, not seen yet; more end it with NX_ELIMIT; default 1024 */
     uint32_t deadline_ms;         /* default deadline of every operation; 0: none */
     /* SQLite */

@@ -28,6 +28,7 @@ typedef struct nx_stats {
     size_t statement_count;
     const nx_statement_stats *statements; /* by total time, the largest first */
     uint64_t ops, errors, flushes, rows_written, rows_read, identity_hits, group_commits, grouped_sessions;
+    uint64_t outcomes_found; /* of transactions whose answer was lost: committed or not, by commit_tokens */
 } nx_stats;
 
 /* A copy, taken now; valid until the next call or until the database is freed. NULL: out of memory. */

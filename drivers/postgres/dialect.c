@@ -225,6 +225,19 @@ static const char table_uniques[] =
     "WHERE i.indrelid = to_regclass(quote_ident(?)) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND "
     "k.place <= i.indnkeyatts ORDER BY c.relname, k.place";
 
+/*
+ * DO UPDATE (SQL command INSERT, "ON CONFLICT Clause") waits for a row that is not committed yet, and RETURNING gives the row
+ * that is there, which DO NOTHING would not. So a fence that is put twice, because an answer was lost, is told from the
+ * transaction's own row.
+ */
+static const char token_create[] =
+    "CREATE TABLE IF NOT EXISTS nextorm_token (id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), "
+    "is_fence boolean NOT NULL DEFAULT false)";
+static const char token_insert[] = "INSERT INTO nextorm_token (id) VALUES ($1)";
+static const char token_fence[] =
+    "INSERT INTO nextorm_token AS t (id, is_fence) VALUES ($1, true) "
+    "ON CONFLICT (id) DO UPDATE SET is_fence = t.is_fence RETURNING is_fence";
+
 /* Texts go by the collation of the database or of the column, as its users expect; all else goes by value anyway. */
 static const char *collation(nx_type type)
 {
@@ -264,4 +277,7 @@ const nxi_dialect nxi_pg_dialect = {
     .aggregate = aggregate,
     .concat = "STRING_AGG(",
     .as_text = "::text",
+    .token_create = token_create,
+    .token_insert = token_insert,
+    .token_fence = token_fence,
 };

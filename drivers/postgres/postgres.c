@@ -31,8 +31,10 @@ nxi_pg_unit *nxi_pg_expect(nxi_pg *pg, nxi_pg_unit_kind kind, nxi_pg_job *job, n
         return NULL;
     unit = &pg->units[(pg->unit_first + pg->unit_count++) & (pg->unit_capacity - 1)];
     *unit = (nxi_pg_unit){ .kind = kind, .job = job, .prepared = prepared };
-    if (job != NULL)
-        job->units++;
+    if (job == NULL)
+        return unit;
+    unit->step = (uint32_t)job->step; /* whoever appends something else says so */
+    job->units++;
     return unit;
 }
 
@@ -314,6 +316,28 @@ static void interrupt(void *state)
     nxi_pg_link_interrupt(&((nxi_pg *)state)->link);
 }
 
+static size_t answered(const void *state, const nxi_request *request)
+{
+    const nxi_pg *pg = state;
+    const nxi_pg_job *job = NULL;
+    size_t steps;
+
+    for (size_t i = 0; i < pg->live_count && job == NULL; i++)
+        job = pg->live[i]->request == request ? pg->live[i] : NULL;
+    if (job == NULL || job->has_error)
+        return 0;
+    if (job->mode == NXI_PG_CAREFUL)
+        return job->careful_step; /* the commit has a wave of its own */
+    steps = job->step;
+    for (size_t i = 0; i < pg->unit_count; i++) {
+        const nxi_pg_unit *unit = &pg->units[(pg->unit_first + i) & (pg->unit_capacity - 1)];
+        bool matters = unit->kind != NXI_PG_UNIT_SYNC && unit->use != NXI_PG_FOR_NOTHING && unit->use != NXI_PG_FOR_COMMIT;
+        if (unit->job == job && matters && unit->step < steps)
+            steps = unit->step;
+    }
+    return steps;
+}
+
 static const nxi_wire wire = { .state_size = sizeof(nxi_pg),
                                .open = open_state,
                                .close = close_state,
@@ -328,6 +352,7 @@ static const nxi_wire wire = { .state_size = sizeof(nxi_pg),
                                .settle = begin_barrier,
                                .is_quiet = is_quiet,
                                .ping = begin_barrier,
+                               .answered = answered,
                                .notifies = true };
 
 const nxi_driver nxi_driver_postgres = {

@@ -101,7 +101,8 @@ static void make_name(nxi_pg_prepared *p, const char *sql)
 {
     size_t bytes = p->param_count * sizeof(nxi_pg_oid);
     /* One text may be there twice: the application's own, and one of ours. */
-    uint64_t kind = p->statement == NULL ? 0 : p->statement->table == NULL ? 1 : 2;
+    const nxi_statement *s = p->statement;
+    uint64_t kind = s == NULL ? 0 : s->table == NULL && !s->typed ? 1 : 2;
     uint64_t types = nxi_hash_bytes(p->types, bytes, p->param_count << 2 | kind);
 
     (void)snprintf(p->name, sizeof(p->name), "nx_%016llx%016llx",

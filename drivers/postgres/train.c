@@ -246,7 +246,7 @@ static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, 
 
     if (status == NX_OK) {
         bool waits = false;
-        p = step->statement->table == NULL
+        p = step->statement->table == NULL && !step->statement->typed
                 ? nxi_pg_prepare_raw(pg, job, step->statement, b.types, step->value_count, out, &waits)
                 : nxi_pg_prepare(pg, job, step->statement, NXI_PG_ONE, b.types, step->value_count, out);
         if (p == NULL || waits) {

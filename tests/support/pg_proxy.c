@@ -24,7 +24,8 @@ static void end_pair(pg_proxy *p, pgp_pair *pair)
         p->most[i] = pair->bytes[i] > p->most[i] ? pair->bytes[i] : p->most[i];
     (void)pthread_mutex_unlock(&p->lock);
     close(pair->client);
-    close(pair->server);
+    if (pair->server >= 0)
+        close(pair->server);
     *pair = (pgp_pair){ .client = -1, .server = -1 };
 }
 
@@ -61,8 +62,24 @@ static bool send_all(int fd, const uint8_t *data, size_t size, size_t piece)
     return true;
 }
 
+/* The bytes are not to arrive. */
+static bool is_seized(pg_proxy *p, pgp_pair *pair, bool to_client, const uint8_t *data, size_t size)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    bool seized = p->seizure != PGP_NONE && to_client == (p->seizure == PGP_ANSWER);
+    if (seized && p->seizure == PGP_LATE && size <= sizeof(p->late)) {
+        memcpy(p->late, data, size);
+        p->late_size = size;
+        p->late_fd = pair->server;
+        pair->server = -1;
+    }
+    p->seizure = seized ? PGP_NONE : p->seizure;
+    (void)pthread_mutex_unlock(&p->lock);
+    return seized;
+}
+
 /* False: the connection ends. */
-static bool forward(pgp_pair *pair, bool to_client)
+static bool forward(pg_proxy *p, pgp_pair *pair, bool to_client)
 {
     uint8_t buffer[16384];
     ssize_t got = read(to_client ? pair->server : pair->client, buffer, sizeof(buffer));
@@ -71,7 +88,7 @@ static bool forward(pgp_pair *pair, bool to_client)
     size_t size = (size_t)got;
     bool cut = false;
 
-    if (got <= 0)
+    if (got <= 0 || is_seized(p, pair, to_client, buffer, size))
         return false;
     if (plan->action == PGP_CUT && plan->to_client == to_client && *passed + size >= plan->at) {
         size = (size_t)(plan->at - *passed);
@@ -84,7 +101,7 @@ static bool forward(pgp_pair *pair, bool to_client)
            !cut;
 }
 
-enum { STOP = 's', LOOK = 'l' }; /* what wakes the thread */
+enum { STOP = 's', LOOK = 'l', CUT = 'c' }; /* what wakes the thread */
 
 static bool is_deaf(pg_proxy *p)
 {
@@ -107,16 +124,21 @@ static void *serve(void *context)
             fds[3 + 2 * i] = (struct pollfd){ .fd = p->pairs[i].server, .events = POLLIN };
         }
         (void)poll(fds, 2 + 2 * PGP_PAIRS_MAX, -1);
-        if (fds[0].revents != 0) {
-            char what;
-            if (read(p->wake[0], &what, 1) != 1 || what == STOP)
-                return NULL;
+        char word = '\0';
+        if (fds[0].revents != 0 && (read(p->wake[0], &word, 1) != 1 || word == STOP))
+            return NULL;
+        for (int i = 0; i < PGP_PAIRS_MAX && word == CUT; i++) {
+            if (p->pairs[i].client >= 0)
+                end_pair(p, &p->pairs[i]);
         }
+        if (word == CUT)
+            continue;
         for (int i = 0; i < PGP_PAIRS_MAX; i++) {
             pgp_pair *pair = &p->pairs[i];
             if (pair->client < 0)
                 continue;
-            if ((fds[2 + 2 * i].revents != 0 && !forward(pair, false)) || (fds[3 + 2 * i].revents != 0 && !forward(pair, true)))
+            if ((fds[2 + 2 * i].revents != 0 && !forward(p, pair, false)) ||
+                (fds[3 + 2 * i].revents != 0 && !forward(p, pair, true)))
                 end_pair(p, pair);
         }
         if (fds[1].revents != 0)
@@ -129,7 +151,7 @@ void pgp_start(pg_proxy *p)
     struct sockaddr_in here = local(0);
     socklen_t size = sizeof(here);
 
-    *p = (pg_proxy){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    *p = (pg_proxy){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .late_fd = -1 };
     for (int i = 0; i < PGP_PAIRS_MAX; i++)
         p->pairs[i] = (pgp_pair){ .client = -1, .server = -1 };
     cr_assert(p->fd >= 0);
@@ -170,6 +192,38 @@ void pgp_deafen(pg_proxy *p)
     p->is_deaf = true;
     (void)pthread_mutex_unlock(&p->lock);
     cr_assert_eq(write(p->wake[1], &(char){ LOOK }, 1), 1);
+}
+
+void pgp_seize(pg_proxy *p, pgp_seizure seizure)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    p->seizure = seizure;
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
+void pgp_cut_all(pg_proxy *p)
+{
+    cr_assert_eq(write(p->wake[1], &(char){ CUT }, 1), 1);
+}
+
+void pgp_deliver(pg_proxy *p, char *ret_answer, size_t size)
+{
+    struct pollfd ready;
+    ssize_t got = 0;
+
+    (void)pthread_mutex_lock(&p->lock);
+    ready = (struct pollfd){ .fd = p->late_fd, .events = POLLIN };
+    (void)pthread_mutex_unlock(&p->lock);
+    cr_assert(ready.fd >= 0, "nothing was kept");
+    cr_assert(send_all(ready.fd, p->late, p->late_size, SIZE_MAX));
+    if (poll(&ready, 1, 10000) == 1)
+        got = read(ready.fd, ret_answer, size - 1);
+    cr_assert_gt(got, 0, "the server says nothing");
+    for (ssize_t i = 0; i < got; i++)
+        ret_answer[i] = ret_answer[i] == '\0' ? ' ' : ret_answer[i];
+    ret_answer[got] = '\0';
+    close(ready.fd);
+    p->late_fd = -1;
 }
 
 uint64_t pgp_most(pg_proxy *p, bool to_client)
