@@ -128,6 +128,11 @@ static void finish(state *s, const nxi_sink *sink)
     request->in_transaction = s->in_transaction;
     if (request->steps != NULL) {
         memcpy(&request->steps[0].affected, s->head + 8, 8);
+        if (request->steps[0].kind == NXI_STEP_SCALAR) {
+            uint32_t body;
+            memcpy(&body, s->head + 4, 4);
+            request->steps[0].scalar = nx_value_boolean(body != 0);
+        }
         request->status = NX_OK;
         if (request->end == NXI_END_COMMIT)
             request->outcome = NX_OUTCOME_COMMITTED;

@@ -4,7 +4,8 @@
  * A request is 16 bytes: 'Q', flags (FAKE_WIRE_BEGIN ...), two zero bytes, size of the answer's body, and an identification.
  * An answer is 16 bytes: 'A', 'T' (in a transaction) or 'I', two zero bytes, size of the body, identification;
  * then the body, each byte of it the lowest byte of the identification. The identification of a request is cursor of its first
- * step, the size row_limit; the answer's goes into `affected`. row_limit FAKE_WIRE_BAD cannot be encoded. A ping or a barrier is
+ * step, the size row_limit; the answer's goes into `affected`, and a SCALAR is whether there was a body.
+ * row_limit FAKE_WIRE_BAD cannot be encoded. A ping or a barrier is
  * a request without identification. Nobody asks for a notification: 'N', length of the channel, two zero bytes, size of channel
  * and payload, eight zero bytes; then channel and payload.
  */
