@@ -131,14 +131,10 @@ static void wait_until_runs(const char *mark, int64_t count)
 
 /* ------------------------------------------------------------------------------ killed */
 
-static void kill_backend(int64_t pid, bool hard)
+static void kill_backend(int64_t pid)
 {
     char sql[128];
 
-    if (hard) {
-        (void)kill((pid_t)pid, SIGKILL);
-        return;
-    }
     snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%" PRId64 ")::int", pid);
     (void)pgk_number(&kit, sql);
 }
@@ -165,7 +161,7 @@ static victim session_with_a_kill(int64_t run, int64_t pid, unsigned moment)
     for (unsigned i = 0; i < moment % 4; i++)
         cr_assert_eq(nx_submit(loop), NX_OK);
     if (moment % 8 < 4)
-        kill_backend(pid, false);
+        kill_backend(pid);
     for (int i = 0; i < 2 && v.status == NX_OK; i++)
         v.status = nx_await(loop, ops[i]).status;
     if (v.status != NX_OK) { /* nobody would go on */
@@ -176,7 +172,7 @@ static victim session_with_a_kill(int64_t run, int64_t pid, unsigned moment)
     for (unsigned i = 0; i < moment % 3; i++)
         cr_assert_eq(nx_submit(loop), NX_OK);
     if (moment % 8 >= 4)
-        kill_backend(pid, false);
+        kill_backend(pid);
     v.status = nx_await(loop, ops[2]).status;
     v.outcome = nx_session_outcome(s);
     nx_session_free(s);
@@ -238,7 +234,7 @@ Test(pg_faults, killed_between_commit_and_its_answer, .timeout = 300)
         cr_assert_eq(nx_await(loop, nx_session_execute(s, db, "INSERT INTO t VALUES (?::int8)", &value, 1, NULL)).status, NX_OK);
         nx_op op = nx_session_end(s, NULL);
         wait_until_runs("COMMIT", 1);
-        kill_backend(pid, false);
+        kill_backend(pid);
         nx_completion c = nx_await(loop, op);
         cr_assert_neq(c.status, NX_OK);
         cr_assert_eq(nx_session_outcome(s), NX_OUTCOME_UNKNOWN);
@@ -255,13 +251,13 @@ Test(pg_faults, killed_while_idle_and_in_a_read, .timeout = 60)
     open_db(1);
     make_items();
     int64_t pid = backend();
-    kill_backend(pid, false);
+    kill_backend(pid);
     pause_ms(100);
     cr_assert_neq(backend(), pid, "another connection took its place");
     pid = backend();
     nx_op op = nx_count(nx_select(db, Sleep), NULL);
     wait_until_runs("sleep", 1);
-    kill_backend(pid, false);
+    kill_backend(pid);
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST);
     cr_assert_str_eq(c.error->sqlstate, "57P01");
@@ -269,7 +265,7 @@ Test(pg_faults, killed_while_idle_and_in_a_read, .timeout = 60)
     pid = backend();
     op = nx_execute(db, "SELECT pg_sleep(50)", NULL, 0, NULL);
     wait_until_runs("pg_sleep", 1);
-    kill_backend(pid, false);
+    kill_backend(pid);
     c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST);
     cr_assert_not(c.error->retryable, "what that text does is not known");

@@ -1,11 +1,14 @@
 /*
- * pg_restart - the PostgreSQL server itself is shut down, immediately, and comes back while the program goes on: what was
- * acknowledged is there, what was not is not, and the pool connects again by itself.
+ * pg_restart - the PostgreSQL server itself is shut down, immediately, and comes back while the program goes on, or ends all its
+ * processes because one of them was killed (kill -9): what was acknowledged is there, what was not is not, and the pool connects
+ * again by itself. NX_TEST_LONG=1: more kills.
  *
  * One test after another: the server is everybody's.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +27,7 @@ static pg_kit kit;
 static nx_loop *loop;
 static nx_db *db;
 
-static void open_db(void)
+static void open_db(bool commit_tokens)
 {
     nx_bind_options options;
 
@@ -35,11 +38,12 @@ static void open_db(void)
                  "CREATE TRIGGER wait AFTER INSERT ON thing FOR EACH ROW WHEN (new.number = 900) EXECUTE FUNCTION wait()");
     options = pgk_options(&kit, PGK_SOCKET);
     options.pool_max = 3;
+    options.commit_tokens = commit_tokens;
     cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
     db = nx_db_new(loop, NX_ENTITIES(Thing, Sleep));
     nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
     cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
-    c = nx_await(loop, nx_generate_mapping(db, 0, NULL));
+    c = nx_await(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
     cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
 }
 
@@ -131,7 +135,7 @@ Test(pg_restart, while_idle_in_a_read_in_a_flush_and_under_load, .timeout = 300)
     enum { LOAD = 64 };
     nx_op ops[LOAD];
 
-    open_db();
+    open_db(false);
     nx_session *s = session_with(800);
     cr_assert_eq(nx_await(loop, nx_session_end(s, NULL)).status, NX_OK);
     nx_session_free(s);
@@ -174,6 +178,64 @@ Test(pg_restart, while_idle_in_a_read_in_a_flush_and_under_load, .timeout = 300)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     PQreset(kit.conn);
     works_again(800);
+    nx_loop_close(loop);
+    pgk_close(&kit);
+}
+
+/* Some process that works for the pool, by a program of the server's own: only its user may send that signal. */
+static void kill_one_hard(void)
+{
+    static const char pids[] = "SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND "
+                               "usename = current_user AND pid <> pg_backend_pid()";
+    char sql[96];
+
+    snprintf(sql, sizeof(sql), "COPY (SELECT 1) TO PROGRAM 'kill -9 %d'", (int)pgk_number(&kit, pids));
+    PQclear(PQexec(kit.conn, sql)); /* its own connection is ended, too */
+}
+
+static void wait_for_recovery(void)
+{
+    for (int i = 0; PQstatus(kit.conn) != CONNECTION_OK || PQsocket(kit.conn) < 0 || i == 0; i++) {
+        cr_assert_lt(i, 3000, "%s", PQerrorMessage(kit.conn));
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        PQreset(kit.conn);
+    }
+}
+
+/* A session of two rows that is killed somewhere; what is said of it is true. */
+static nx_outcome session_with_a_kill(int turns, int64_t before)
+{
+    nx_session *s = session_with(2);
+    nx_op op = nx_session_end(s, NULL);
+
+    for (int i = 0; i < turns; i++) {
+        cr_assert_eq(nx_submit(loop), NX_OK);
+        nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
+    }
+    kill_one_hard();
+    nx_completion c = nx_await(loop, op);
+    nx_outcome outcome = nx_session_outcome(s);
+    wait_for_recovery();
+    cr_assert_neq(outcome, NX_OUTCOME_UNKNOWN, "%s", c.status == NX_OK ? "" : c.error->message);
+    int64_t rows = pgk_number(&kit, "SELECT count(*) FROM thing") - before;
+    cr_assert_eq(rows, outcome == NX_OUTCOME_COMMITTED ? 2 : 0, "%s, outcome %d, %d rows", nx_status_name(c.status), (int)outcome,
+                 (int)rows);
+    nx_session_free(s);
+    return outcome;
+}
+
+Test(pg_restart, processes_killed_hard_while_sessions_commit, .timeout = 3000)
+{
+    const char *text = getenv("NX_TEST_LONG");
+    int kills = text != NULL && strcmp(text, "1") == 0 ? 100 : 5, committed = 0;
+
+    open_db(true);
+    for (int i = 0; i < kills; i++) {
+        works_again(2 * (int64_t)committed);
+        committed += session_with_a_kill(i % 7, 2 * (int64_t)committed) == NX_OUTCOME_COMMITTED;
+    }
+    works_again(2 * (int64_t)committed);
+    cr_log_info("%d kills, %d were committed", kills, committed);
     nx_loop_close(loop);
     pgk_close(&kit);
 }
