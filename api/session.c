@@ -240,8 +240,7 @@ nx_status nx_run_in_session(nx_loop *loop, const nx_session_options *options, nx
         status = run_once(loop, options, function, context, &error);
         bool again = status == NX_ESERIALIZATION || status == NX_EDEADLOCK || status == NX_EBUSY || status == NX_ELOCKED ||
                      error.retryable;
-        bool may_stand = error.outcome == NX_OUTCOME_UNKNOWN || error.outcome == NX_OUTCOME_COMMITTED;
-        if (status == NX_OK || !again || may_stand || attempt >= retries)
+        if (status == NX_OK || !again || error.outcome == NX_OUTCOME_UNKNOWN || attempt >= retries)
             break;
         pause_before_retry(loop, attempt);
     }

@@ -123,7 +123,7 @@ static void row_written(nxi_call *call)
     row_write *w = call->context;
 
     if (call->request.status != NX_OK) {
-        if (call->request.outcome == NX_OUTCOME_COMMITTED)
+        if (call->request.outcome_found && call->request.outcome == NX_OUTCOME_COMMITTED)
             nxi_plan_apply_unseen(&w->plan, NULL);
         else
             nxi_plan_undo(&w->plan);

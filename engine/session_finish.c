@@ -394,7 +394,7 @@ static void part_flushed(nxi_call *call)
     nxi_plan *plan = &f->plans[f->at];
     const nxi_request *request = &call->request;
 
-    if (request->status != NX_OK && f->combined && request->outcome == NX_OUTCOME_COMMITTED) {
+    if (request->status != NX_OK && request->outcome_found && request->outcome == NX_OUTCOME_COMMITTED) {
         keep_error(f, request->status, request->error);
         nxi_session_answered(s, call);
         nxi_plan_apply_unseen(plan, s);
