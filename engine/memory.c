@@ -97,10 +97,12 @@ static void host_arena_close(nxi_memory *memory)
     (void)memory;
 }
 #else
-/* No thread cache: blocks are given back by other threads than those that got them. */
-static int host_flags(const nxi_memory *memory)
+/* The same for getting and giving back. No thread cache: blocks are given back by other threads than those that got them. */
+static int host_flags(const nxi_memory *memory, size_t size)
 {
-    return memory->has_arena ? (int)(MALLOCX_ARENA(memory->arena) | MALLOCX_TCACHE_NONE) : 0;
+    int flags = memory->has_arena ? (int)(MALLOCX_ARENA(memory->arena) | MALLOCX_TCACHE_NONE) : 0;
+
+    return size < HUGE_PAGE ? flags : flags | (int)MALLOCX_ALIGN(HUGE_PAGE);
 }
 
 /*
@@ -109,17 +111,16 @@ static int host_flags(const nxi_memory *memory)
  */
 static void *host_get(nxi_memory *memory, size_t size)
 {
-    if (size < HUGE_PAGE)
-        return mallocx(size, host_flags(memory));
-    void *block = mallocx(size, host_flags(memory) | MALLOCX_ALIGN(HUGE_PAGE));
-    if (block != NULL)
+    void *block = mallocx(size, host_flags(memory, size));
+
+    if (block != NULL && size >= HUGE_PAGE)
         (void)madvise(block, size & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
     return block;
 }
 
 static void host_put(nxi_memory *memory, void *block, size_t size)
 {
-    sdallocx(block, size, host_flags(memory));
+    sdallocx(block, size, host_flags(memory, size));
 }
 
 static void host_arena_set(const nxi_memory *memory, const char *what, void *value, size_t size)
