@@ -70,10 +70,10 @@ def run_test(test, suite, folder, result, long_run):
     tap_path = None
     if is_criterion(test, suite):
         tap_path = os.path.join(folder, name + ".tap")
-        command += ["--tap=" + tap_path, "--verbose=0"]
+        command += ["--tap=" + tap_path, "--verbose=0"] + ([] if test["is_parallel"] else ["-j1"])
     if long_run:
         environment["NX_TEST_LONG"] = "1"
-        timeout = max(timeout, 1800)
+        timeout = max(timeout, 6000)
 
     start = time.monotonic()
     status, output = run(command, environment, test["workdir"], timeout)
