@@ -86,8 +86,9 @@ typedef struct nxi_dialect {
      * token_create: unless it is there. token_insert: a row of the id that is the parameter, the transaction's own.
      * token_fence: one scalar: true, a row of that id that says "not committed" is there, and was put there now or by this same
      * statement before; false, the transaction's own is there. It waits for a transaction that has put one and has not ended.
+     * In both "%s" stands for what token_place, a query, gives as its one text: the table's schema with a dot. No row: no table.
      */
-    const char *token_create, *token_insert, *token_fence;
+    const char *token_create, *token_place, *token_insert, *token_fence;
 } nxi_dialect;
 
 /* "name" with quotes, doubled inside. */

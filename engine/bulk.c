@@ -77,6 +77,20 @@ static bool set_conflict(nx_bulk *bulk)
            copy_columns(bulk, options->update, options->update_count, &bulk->conflict.update, &bulk->conflict.update_count);
 }
 
+/* By default two batches, one that is filled and one that is written, take a quarter of a loop's bounded memory at most. */
+static void set_batch_size(nx_bulk *bulk)
+{
+    uint64_t bound = nxi_memory_bytes_max(bulk->loop->memory);
+
+    bulk->batch_bytes = SIZE_MAX;
+    if (bulk->options.batch_rows != 0)
+        return;
+    bulk->batch_bytes = bound == 0 || bound / 8 > BATCH_BYTES_DEFAULT ? BATCH_BYTES_DEFAULT : (size_t)(bound / 8);
+    bulk->options.batch_rows = (uint32_t)(bulk->batch_bytes * BATCH_ROWS_DEFAULT / BATCH_BYTES_DEFAULT);
+    if (bulk->options.batch_rows == 0)
+        bulk->options.batch_rows = 1;
+}
+
 nx_bulk *nxi_bulk_new(nx_db *db, const nxi_table *table, const nx_bulk_options *options)
 {
     nx_bulk *bulk = nxi_zalloc(db->loop->memory, sizeof(*bulk));
@@ -89,9 +103,7 @@ nx_bulk *nxi_bulk_new(nx_db *db, const nxi_table *table, const nx_bulk_options *
     bulk->row_size = table->entity->row_size;
     if (options != NULL)
         bulk->options = *options;
-    bulk->batch_bytes = bulk->options.batch_rows == 0 ? BATCH_BYTES_DEFAULT : SIZE_MAX;
-    if (bulk->options.batch_rows == 0)
-        bulk->options.batch_rows = BATCH_ROWS_DEFAULT;
+    set_batch_size(bulk);
     if (bulk->options.batch_rows > BATCH_ROWS_MAX)
         bulk->options.batch_rows = BATCH_ROWS_MAX;
     if (bulk->options.batches_in_flight == 0)

@@ -259,7 +259,7 @@ void nxi_db_bind(nx_db *db, nxi_op *op, const char *provider, const nx_bind_opti
     db->pool = NULL;
     db->token_texts = (nxi_token_texts){ .insert = NULL };
     if (options != NULL && options->commit_tokens &&
-        nxi_token_texts_make(driver->dialect, &db->statements, &db->token_texts, &error) != NX_OK) {
+        nxi_token_texts_make(driver->dialect, &db->statements, "", &db->token_texts, &error) != NX_OK) {
         nxi_op_fail(op, error.status, &error);
         return;
     }
@@ -348,12 +348,6 @@ fail:
     return status;
 }
 
-static void finish_plainly(nxi_call *call)
-{
-    if (nxi_call_is_ok(call))
-        nxi_op_finish(call->op);
-}
-
 /* Texts without parameters, as one transaction; first and last, unless NULL, around them. NULL: out of memory. */
 static nxi_call *script_call(nx_db *db, nxi_op *op, const char *first, const char *const *list, size_t list_count,
                              const char *last, void (*then)(nxi_call *call))
@@ -373,6 +367,16 @@ static nxi_call *script_call(nx_db *db, nxi_op *op, const char *first, const cha
     return call;
 }
 
+static void tables_created(nxi_call *call)
+{
+    if (!nxi_call_is_ok(call))
+        return;
+    if (call->db->token_texts.insert != NULL)
+        nxi_token_find(call->db, call->op);
+    else
+        nxi_op_finish(call->op);
+}
+
 void nxi_db_create(nx_db *db, nxi_op *op)
 {
     nx_error error;
@@ -390,35 +394,11 @@ void nxi_db_create(nx_db *db, nxi_op *op)
         nxi_op_finish(op);
         return;
     }
-    nxi_call *call = script_call(db, op, dialect->schema_lock, db->create_list, count, token, finish_plainly);
+    nxi_call *call = script_call(db, op, dialect->schema_lock, db->create_list, count, token, tables_created);
     if (call == NULL)
         nxi_op_fail(op, NX_ENOMEM, NULL);
     else
         nxi_call_submit(call);
-}
-
-static void tokens_found(nxi_call *call)
-{
-    if (call->request.status == NX_EUNDEFINED)
-        nxi_op_failf(call->op, NX_EUNDEFINED, "%s", NXI_TOKEN_MISSING);
-    else
-        finish_plainly(call);
-}
-
-/* Not when the first transaction is to be committed. */
-static void look_for_tokens(nx_db *db, nxi_op *op)
-{
-    static const char sql[] = "SELECT id FROM nextorm_token LIMIT 0";
-    nxi_call *call = nxi_call_new(op, db, 1, tokens_found);
-    nxi_statement *statement = NXI_ARENA_NEW(&op->arena, nxi_statement);
-
-    if (call == NULL || statement == NULL) {
-        nxi_op_fail(op, NX_ENOMEM, NULL);
-        return;
-    }
-    *statement = (nxi_statement){ .sql = sql, .sql_size = sizeof(sql) - 1 };
-    call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_RAW, .statement = statement };
-    nxi_call_submit(call);
 }
 
 void nxi_db_map(nx_db *db, nxi_op *op, bool create)
@@ -432,7 +412,7 @@ void nxi_db_map(nx_db *db, nxi_op *op, bool create)
     if (create)
         nxi_db_create(db, op);
     else if (db->token_texts.insert != NULL)
-        look_for_tokens(db, op);
+        nxi_token_find(db, op);
     else
         nxi_op_finish(op);
 }

@@ -164,6 +164,11 @@ nxi_memory *nxi_memory_new(uint64_t bytes_max)
     return memory;
 }
 
+uint64_t nxi_memory_bytes_max(const nxi_memory *memory)
+{
+    return memory->bytes_max;
+}
+
 /* Give the free lists back to the host. */
 static void trim(nxi_memory *memory)
 {

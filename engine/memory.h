@@ -16,6 +16,8 @@ typedef struct nxi_memory nxi_memory;
 /* Block sizes that are kept for reuse; other sizes go to the host and back. */
 enum { NXI_CHUNK_SMALL = 4096, NXI_CHUNK_MEDIUM = 65536, NXI_CHUNK_LARGE = 2097152 };
 
+/* 0: no bound. */
+uint64_t nxi_memory_bytes_max(const nxi_memory *memory);
 /* bytes_max 0: no bound. NULL: out of memory. A jemalloc arena of its own, plain malloc under AddressSanitizer. */
 nxi_memory *nxi_memory_new(uint64_t bytes_max);
 /* Everything must have been given back (asserted). NULL is allowed. */

@@ -4,6 +4,7 @@
 #include "engine/session.h"
 
 #include "engine/uow.h"
+#include "engine/token.h"
 
 enum { MAP_KEPT_MAX = 1024 }; /* slots of a map that are kept with a session's struct */
 
@@ -339,7 +340,7 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
         part->level = s->level;
         part->wrote = false;
     }
-    part->wrote = part->wrote || writes;
+    part->wrote = part->wrote || (writes && !nxi_token_is_needless(request));
     request->transaction = part->transaction;
     return NX_OK;
 }

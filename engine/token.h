@@ -12,6 +12,7 @@
 #define NXI_TOKEN_H
 
 #include "drivers/dialect.h"
+#include "drivers/driver.h"
 #include "engine/statement.h"
 
 /* nxi_request.token. */
@@ -25,11 +26,21 @@ typedef struct nxi_token_texts {
     const nxi_statement *insert, *fence;
 } nxi_token_texts;
 
-/* NX_ENOMEM. A dialect without them: both are NULL. */
-NX_MUST_CHECK nx_status nxi_token_texts_make(const nxi_dialect *dialect, nxi_statements *statements, nxi_token_texts *ret_texts,
-                                             nx_error *error);
+/*
+ * `place`: what stands in front of the table's name, a schema and a dot, so that one table is meant whatever a transaction does
+ * to its search path; "": not known yet. NX_ENOMEM. A dialect without them: both are NULL.
+ */
+NX_MUST_CHECK nx_status nxi_token_texts_make(const nxi_dialect *dialect, nxi_statements *statements, const char *place,
+                                             nxi_token_texts *ret_texts, nx_error *error);
+
+struct nxi_op;
+/* Find out where the table is, before a transaction needs it, and finish the operation. NX_EUNDEFINED: it is not there. */
+void nxi_token_find(nx_db *db, struct nxi_op *op);
 
 #define NXI_TOKEN_MISSING "the table nextorm_token, which commit_tokens needs, is not there: nx_create_tables makes it"
+
+/* It only reads rows for SQL text, as far as the text tells. */
+bool nxi_token_is_needless(const nxi_request *request);
 
 struct nxi_call;
 /*

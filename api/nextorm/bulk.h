@@ -34,7 +34,7 @@ typedef struct nx_bulk_options {
     const nx_column *update;       /* NX_CONFLICT_UPDATE: default: all columns outside the key */
     size_t update_count;
     nx_bad_rows bad_rows;
-    uint32_t batch_rows;           /* rows per transaction; default 50000, or what fills 8 MiB if that is less */
+    uint32_t batch_rows;           /* rows per transaction; default 50000, or what fills 8 MiB; less with memory_bytes_max */
     uint32_t batches_in_flight;    /* default 1: one is written while the next is filled */
     bool assign_keys;              /* write automatic keys back into the structs given to nx_bulk_rows */
     void *tag;                     /* of all completions of this load */

@@ -233,9 +233,12 @@ static const char table_uniques[] =
 static const char token_create[] =
     "CREATE TABLE IF NOT EXISTS nextorm_token (id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), "
     "is_fence boolean NOT NULL DEFAULT false)";
-static const char token_insert[] = "INSERT INTO nextorm_token (id) VALUES ($1)";
+static const char token_place[] =
+    "SELECT pg_catalog.quote_ident(n.nspname) || '.' FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
+    "ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass('nextorm_token')";
+static const char token_insert[] = "INSERT INTO %snextorm_token (id) VALUES ($1)";
 static const char token_fence[] =
-    "INSERT INTO nextorm_token AS t (id, is_fence) VALUES ($1, true) "
+    "INSERT INTO %snextorm_token AS t (id, is_fence) VALUES ($1, true) "
     "ON CONFLICT (id) DO UPDATE SET is_fence = t.is_fence RETURNING is_fence";
 
 /* Texts go by the collation of the database or of the column, as its users expect; all else goes by value anyway. */
@@ -278,6 +281,7 @@ const nxi_dialect nxi_pg_dialect = {
     .concat = "STRING_AGG(",
     .as_text = "::text",
     .token_create = token_create,
+    .token_place = token_place,
     .token_insert = token_insert,
     .token_fence = token_fence,
 };

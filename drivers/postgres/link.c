@@ -464,14 +464,19 @@ void nxi_pg_link_close(nxi_pg_link *link, nxi_memory *memory)
  * thread that is cancelled: connect, send and recv are where POSIX lets that happen, and libpq holds nothing there but the
  * socket. That one is the thread's own, as its table of descriptors is, and is closed with it.
  */
-static void *send_cancel(void *cancel)
+typedef struct cancel_call {
+    PGcancel *cancel;
+    char words[256]; /* not on the thread's stack, which nobody cleans up when it is cancelled */
+} cancel_call;
+
+static void *send_cancel(void *context)
 {
-    char words[256];
+    cancel_call *call = context;
 
     if (close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
         (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* the socket would stay open: better wait */
     /* That it failed shows in the answer not coming, which has its own time limit. */
-    (void)PQcancel(cancel, words, sizeof(words));
+    (void)PQcancel(call->cancel, call->words, sizeof(call->words));
     return NULL;
 }
 
@@ -479,9 +484,10 @@ void nxi_pg_link_interrupt(nxi_pg_link *link)
 {
     int64_t until_ns = nxi_clock_ns() + (link->timeout_ns < CANCEL_NS_MAX ? link->timeout_ns : CANCEL_NS_MAX);
     struct timespec until = { .tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000 };
+    cancel_call call = { .cancel = link->cancel };
     pthread_t thread;
 
-    if (pthread_create(&thread, NULL, send_cancel, link->cancel) != 0)
+    if (pthread_create(&thread, NULL, send_cancel, &call) != 0)
         return; /* as if it had come too late */
     if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
         return;

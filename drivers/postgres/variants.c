@@ -169,7 +169,7 @@ static void put_is_new(const writer *w)
     put(w, "NOT EXISTS (SELECT FROM ");
     put_name(w, w->table->name);
     for (size_t i = 0; i < w->form->conflict_key_count; i++) {
-        put(w, i == 0 ? " AS r WHERE r." : " AND r.");
+        put(w, i == 0 ? " AS nextorm_there WHERE nextorm_there." : " AND nextorm_there.");
         put_name(w, w->form->conflict_key[i]->name);
         put(w, " = ");
         put_name(w, w->table->name);

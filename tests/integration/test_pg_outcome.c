@@ -343,7 +343,7 @@ Test(pg_outcome, the_question_is_lost_and_asked_again)
     wait_until_it_commits();
     pgp_cut_all(&proxy);
     for (int i = 0;
-         pgk_number(&kit, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO nextorm_token AS t%' AND "
+         pgk_number(&kit, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%.nextorm_token AS t%' AND "
                           "wait_event_type = 'Lock'") == 0;
          i++) {
         cr_assert_lt(i, 5000);
@@ -461,7 +461,7 @@ Test(pg_outcome, one_row_for_each_transaction_that_writes)
 {
     open_db();
     run_some_of_everything();
-    cr_assert_eq(captured("INSERT INTO nextorm_token"), 4u);
+    cr_assert_eq(captured(".nextorm_token (id) VALUES"), 4u);
     cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM nextorm_token"), 4);
 }
 
@@ -472,7 +472,7 @@ Test(pg_outcome, through_a_pooler)
     options.commit_tokens = true;
     bind_with(options, NX_CREATE_TABLES);
     run_some_of_everything();
-    cr_assert_eq(captured("INSERT INTO nextorm_token"), 4u);
+    cr_assert_eq(captured(".nextorm_token (id) VALUES"), 4u);
     cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM nextorm_token"), 4);
 }
 

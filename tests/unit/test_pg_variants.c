@@ -202,8 +202,8 @@ Test(pg_variants, conflicts)
            "ON CONFLICT (\"a\", \"b\") DO UPDATE SET \"c\" = excluded.\"c\" RETURNING (xmax = 0)");
     cr_expect_str_eq(text_by_lookup(s, NXI_PG_ONE),
                      "INSERT INTO \"odd\"\"name\" (\"a\", \"b\", \"c\") VALUES ($1, $2, $3) ON CONFLICT (\"a\", \"b\") DO UPDATE "
-                     "SET \"c\" = excluded.\"c\" RETURNING NOT EXISTS (SELECT FROM \"odd\"\"name\" AS r WHERE r.\"a\" = "
-                     "\"odd\"\"name\".\"a\" AND r.\"b\" = \"odd\"\"name\".\"b\")");
+                     "SET \"c\" = excluded.\"c\" RETURNING NOT EXISTS (SELECT FROM \"odd\"\"name\" AS nextorm_there "
+                     "WHERE nextorm_there.\"a\" = \"odd\"\"name\".\"a\" AND nextorm_there.\"b\" = \"odd\"\"name\".\"b\")");
     s = insert(&Pair_entity, "a b", NX_CONFLICT_UPDATE, "");
     EXPECT(
         s, ONE,
