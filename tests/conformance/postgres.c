@@ -97,6 +97,10 @@ static void foreign_intervals_are_refused(nxt_fixture *f)
     nx_completion c = nx_await(f->loop, nx_select_raw(f->db, "SELECT ?::interval", &value, 1, NULL));
 
     cr_assert(c.status == NX_OK || c.status == NX_ETYPE, "%s", nx_status_name(c.status));
+    if (c.status == NX_OK) {
+        cr_assert_eq(c.raw->values[0].type, NX_TYPE_interval);
+        cr_assert_eq(c.raw->values[0].interval.microseconds, INT64_C(90061000000));
+    }
     nxt_seen(f, &c);
 }
 
