@@ -6,9 +6,6 @@
 
 #include "engine/uow.h"
 
-/* One row with the batch that it goes to; rows are copied into the batches once their sizes are known. */
-typedef struct nxi_entry { void *row; nxi_batch *batch; } nxi_entry;
-
 typedef struct nxi_planner {
     nx_session *session;       /* NULL: one row outside sessions */
     nx_db *db;
@@ -19,8 +16,7 @@ typedef struct nxi_planner {
     nxi_map batches;           /* by verb, level, table, columns; filled when there are many */
     nxi_batch *list, *latest;
     size_t batch_count;
-    nxi_entry *entries;
-    size_t entry_count, entry_capacity;
+    size_t row_count;
     uint64_t *bits;            /* scratch: columns of the row at hand */
     size_t bits_capacity;
     const nxi_column **columns;/* scratch: the same as a list */
@@ -77,6 +73,8 @@ static inline void *nxi_planner_new_target(const nxi_column *column, const void 
 NX_MUST_CHECK bool nxi_planner_scratch(nxi_planner *p, const nxi_table *table);
 /* The row joins the batch of that verb, level, its table and the scratch bits. */
 NX_MUST_CHECK nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, uint32_t level, void *row);
+/* The row joins that batch. */
+NX_MUST_CHECK nx_status nxi_planner_join(nxi_planner *p, nxi_batch *batch, void *row);
 /*
  * A reference to a row that this flush does not insert would be written as NULL, silently: an error. `bits`: columns that are
  * written; NULL: all.

@@ -269,6 +269,24 @@ static inline bool has_integer_key(const nxi_table *table)
     return table->key_count == 1 && nxi_type_is_integer(table->columns[0].type);
 }
 
+bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key)
+{
+    void *member = AT_MUTABLE(row, column->offset);
+
+    if (NXI_LIKELY(column->type == NX_TYPE_i64))
+        *(nx_i64 *)member = key;
+    else if (key < nxi_integer_min(column->type) || key > nxi_integer_max(column->type))
+        return false;
+    else if (column->type == NX_TYPE_i16)
+        *(nx_i16 *)member = (nx_i16)key;
+    else if (column->type == NX_TYPE_i32)
+        *(nx_i32 *)member = (nx_i32)key;
+    else
+        *(nx_u32 *)member = (nx_u32)key;
+    nxi_row_of(row)->flags |= NXI_ROW_KEY_MADE;
+    return true;
+}
+
 void nxi_row_clear_key(const nxi_table *table, void *row)
 {
     for (size_t i = 0; i < table->key_count; i++)
@@ -481,7 +499,7 @@ bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena
     return true;
 }
 
-static bool holds_pointer(const nxi_column *column)
+bool nxi_column_holds_pointer(const nxi_column *column)
 {
     switch ((int)column->type) {
     case NX_TYPE_text:
@@ -494,20 +512,12 @@ static bool holds_pointer(const nxi_column *column)
     }
 }
 
-bool nxi_table_has_pointers(const nxi_table *table)
-{
-    for (size_t i = 0; i < table->column_count; i++)
-        if (holds_pointer(&table->columns[i]))
-            return true;
-    return false;
-}
-
 bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena)
 {
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
         nx_value value;
-        if ((bits[i / 64] >> (i % 64) & 1) == 0 || !holds_pointer(column))
+        if ((bits[i / 64] >> (i % 64) & 1) == 0 || !nxi_column_holds_pointer(column))
             continue;
         /* The key of a row that is pointed to is that row's. */
         if (column->form == NXI_FORM_REFERENCE &&

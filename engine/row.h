@@ -61,6 +61,7 @@ struct nxi_table {
     uint32_t index;                  /* among the tables of the database */
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */
+    bool has_references, has_defaults, has_pointers; /* some column refers, has a default in the database, holds a pointer */
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
@@ -134,9 +135,11 @@ bool nxi_column_is_null(const nxi_column *column, const void *row);
  * `bits`: one for each table column. False: out of memory; some are copied.
  */
 NX_MUST_CHECK bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena);
-/* Any column holds a pointer. */
-bool nxi_table_has_pointers(const nxi_table *table);
+/* Values of that type point to bytes that lie elsewhere. */
+bool nxi_column_holds_pointer(const nxi_column *column);
 
+/* A number that the database has given to a new row; false: it is out of the column's range, and nothing is written. */
+NX_MUST_CHECK bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key);
 /* Set the key to "none": zero, no text. */
 void nxi_row_clear_key(const nxi_table *table, void *row);
 /* All key columns are set (an automatic integer key: not 0; a made uuid or ulid: not all zero). */

@@ -12,6 +12,7 @@ typedef struct nxi_tables {
     size_t count;
     nxi_table *list;         /* in the order given */
     nxi_table **by_order;    /* the same, referenced tables first */
+    bool has_cycle;          /* some table is in one */
 } nxi_tables;
 
 /*

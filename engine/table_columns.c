@@ -208,8 +208,13 @@ nx_status nxi_columns_build_rest(const nxi_builder *builder, nxi_table *table)
         return status;
     table->field_column = first;
     for (size_t i = 0; i < table->column_count; i++) {
-        if (table->columns[i].is_version)
-            table->version = &table->columns[i];
+        const nxi_column *column = &table->columns[i];
+
+        if (column->is_version)
+            table->version = column;
+        table->has_references |= column->form == NXI_FORM_REFERENCE;
+        table->has_defaults |= column->field->sql_default != NULL;
+        table->has_pointers |= nxi_column_holds_pointer(column);
     }
     return number_lazy_columns(builder, table);
 }

@@ -55,7 +55,7 @@ static bool graph_build(nxi_arena *arena, const nxi_tables *tables, graph *g)
 {
     size_t edges = 0, at = 0;
 
-    *g = (graph){.count = tables->count};
+    *g = (graph){ .count = tables->count };
     for (size_t t = 0; t < tables->count; t++) {
         for (size_t i = 0; i < tables->list[t].column_count; i++)
             edges += is_first_part(&tables->list[t].columns[i]);
@@ -71,7 +71,7 @@ static bool graph_build(nxi_arena *arena, const nxi_tables *tables, graph *g)
                 continue;
             for (size_t i = 0; i < table->column_count; i++) {
                 if (is_first_part(&table->columns[i]))
-                    g->edges[at++] = (edge){table->columns[i].target->root->index, !table->columns[i].nullable};
+                    g->edges[at++] = (edge){ table->columns[i].target->root->index, !table->columns[i].nullable };
             }
         }
     }
@@ -197,6 +197,7 @@ nx_status nxi_order_build(const nxi_builder *builder)
             if (table->root != root)
                 continue;
             table->in_cycle = in_cycle;
+            tables->has_cycle |= in_cycle;
             table->order = rank;
             tables->by_order[rank++] = table;
         }

@@ -94,25 +94,57 @@ static nxi_batch *batch_for(nxi_planner *p, nxi_batch_verb verb, uint32_t level,
     return batch;
 }
 
+enum { CHUNK_ROWS_MIN = 16, CHUNK_ROWS_MAX = 65536 };
+
+/* Twice as large as the one before, so that a flush of any size takes few of them and nothing is moved while it grows. */
+static bool add_chunk(nxi_planner *p, nxi_batch *batch)
+{
+    size_t capacity = batch->chunk == NULL ? CHUNK_ROWS_MIN : nxi_min_size(batch->chunk->capacity * 2, CHUNK_ROWS_MAX);
+    nxi_chunk *chunk = nxi_arena_get(p->arena, sizeof(nxi_chunk) + capacity * sizeof(void *), 16);
+
+    if (chunk == NULL)
+        return false;
+    chunk->before = batch->chunk;
+    chunk->count = 0;
+    chunk->capacity = capacity;
+    batch->chunk = chunk;
+    return true;
+}
+
+nx_status nxi_planner_join(nxi_planner *p, nxi_batch *batch, void *row)
+{
+    if (NXI_UNLIKELY(batch->chunk == NULL || batch->chunk->count == batch->chunk->capacity) && !add_chunk(p, batch))
+        return nxi_planner_no_memory(p);
+    batch->chunk->rows[batch->chunk->count++] = row;
+    batch->row_count++;
+    p->row_count++;
+    return NX_OK;
+}
+
 nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, uint32_t level, void *row)
 {
     nxi_batch *batch = batch_for(p, verb, level, nxi_row_of(row)->table);
 
-    if (batch == NULL)
-        return nxi_planner_no_memory(p);
-    if (p->entry_count == p->entry_capacity) {
-        size_t capacity = p->entry_capacity == 0 ? 64 : p->entry_capacity * 2;
-        nxi_entry *entries = nxi_arena_get(p->arena, capacity * sizeof(nxi_entry), 16);
-        if (entries == NULL)
-            return nxi_planner_no_memory(p);
-        if (p->entry_count > 0)
-            memcpy(entries, p->entries, p->entry_count * sizeof(nxi_entry));
-        p->entries = entries;
-        p->entry_capacity = capacity;
+    return batch == NULL ? nxi_planner_no_memory(p) : nxi_planner_join(p, batch, row);
+}
+
+/* The rows one behind the other, as a statement takes them. False: out of memory. */
+static bool collect_rows(nxi_planner *p, nxi_batch *batch)
+{
+    size_t at = batch->row_count;
+
+    if (batch->chunk->before == NULL) {
+        batch->rows = batch->chunk->rows;
+        return true;
     }
-    p->entries[p->entry_count++] = (nxi_entry){ row, batch };
-    batch->row_count++;
-    return NX_OK;
+    batch->rows = nxi_arena_get(p->arena, batch->row_count * sizeof(void *), 16);
+    if (batch->rows == NULL)
+        return false;
+    for (const nxi_chunk *chunk = batch->chunk; chunk != NULL; chunk = chunk->before) {
+        at -= chunk->count;
+        memcpy(batch->rows + at, chunk->rows, chunk->count * sizeof(void *));
+    }
+    return true;
 }
 
 /* ------------------------------------------------------------------------------ updates */
@@ -299,15 +331,12 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
         nx_status status = find_statement(p, batch);
         if (status != NX_OK)
             return status;
-        batch->rows = nxi_arena_get(p->arena, batch->row_count * sizeof(void *), 16);
-        if (batch->rows == NULL)
+        if (!collect_rows(p, batch))
             return nxi_planner_no_memory(p);
         batches[count++] = batch;
     }
-    for (size_t i = 0; i < p->entry_count; i++)
-        p->entries[i].batch->rows[p->entries[i].batch->row_filled++] = p->entries[i].row;
     qsort(batches, count, sizeof(*batches), compare_batches);
-    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = count, .row_count = p->entry_count };
+    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = count, .row_count = p->row_count };
     return NX_OK;
 }
 

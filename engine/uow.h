@@ -18,6 +18,13 @@ typedef enum nxi_batch_verb {
     NXI_BATCH_DELETE
 } nxi_batch_verb;
 
+/* Rows of a batch while it is planned. */
+typedef struct nxi_chunk {
+    struct nxi_chunk *before;
+    size_t count, capacity;
+    void *rows[];
+} nxi_chunk;
+
 typedef struct nxi_batch {
     struct nxi_batch *next;
     nxi_batch_verb verb;
@@ -27,8 +34,9 @@ typedef struct nxi_batch {
     const nxi_statement *statement;
     uint64_t hash;
     uint64_t *columns;           /* bit per table column: inserted or changed */
-    void **rows;
-    size_t row_count, row_filled;
+    nxi_chunk *chunk;            /* the last one */
+    void **rows;                 /* all of them, once the plan is finished */
+    size_t row_count;
 } nxi_batch;
 
 typedef struct nxi_plan {

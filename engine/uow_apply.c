@@ -12,10 +12,6 @@ void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps)
                                .rows = batch->rows,
                                .row_count = batch->row_count,
                                .must_affect = batch->verb != NXI_BATCH_INSERT };
-        if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL)
-            continue;
-        for (size_t r = 0; r < batch->row_count; r++)
-            nxi_row_of(batch->rows[r])->flags |= NXI_ROW_KEY_MADE;
     }
 }
 
@@ -86,7 +82,7 @@ static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
     }
     if (header->state != NXI_ROW_EXPIRED)
         header->state = NXI_ROW_STORED;
-    if (tracked && batch->verb != NXI_BATCH_DELETE && nxi_table_has_pointers(batch->table))
+    if (tracked && batch->verb != NXI_BATCH_DELETE && batch->table->has_pointers)
         own_texts(batch, row, s);
     if ((header->flags & NXI_ROW_TRACKED) != 0)
         nxi_row_track(row);

@@ -47,6 +47,17 @@ static void insert_columns(nxi_planner *p, const nxi_table *table, const void *r
     }
 }
 
+/* Rows come in runs of one kind: whether the columns of this one are known to be those of the batch that the last row joined. */
+static bool is_as_latest(const nxi_planner *p, const nxi_table *table, const void *row, uint32_t level)
+{
+    const nxi_batch *latest = p->latest;
+
+    if (latest == NULL || latest->table != table || latest->level != level || latest->verb != NXI_BATCH_INSERT ||
+        table->has_defaults)
+        return false;
+    return table->auto_key == NULL || nxi_bit_is_set(latest->columns, table->auto_key->index) == nxi_row_has_key(table, row);
+}
+
 nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
 {
     const nxi_table *table = nxi_row_of(row)->table;
@@ -54,10 +65,12 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row, uint32_t level)
 
     p->at = row;
     status = nxi_row_prepare(table, row, true, NULL, 0, p->error);
-    if (status == NX_OK)
+    if (status == NX_OK && table->has_references)
         status = nxi_planner_check_references(p, row, NULL);
     if (status != NX_OK)
         return status;
+    if (NXI_LIKELY(is_as_latest(p, table, row, level)))
+        return nxi_planner_join(p, p->latest, row);
     if (!nxi_planner_scratch(p, table))
         return nxi_planner_no_memory(p);
     insert_columns(p, table, row);
@@ -229,6 +242,9 @@ static nx_status plan_levelled_insert(leveller *l, void *row)
     if (status != NX_OK || l->late.count == 0)
         return status;
     bool some = false;
+    if (!nxi_planner_scratch(p, table))
+        return nxi_planner_no_memory(p);
+    memcpy(p->bits, p->latest->columns, nxi_planner_words(table) * sizeof(uint64_t));
     for (size_t i = 0; i < table->column_count; i++)
         if (is_late(l, row, &table->columns[i])) {
             p->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
@@ -236,8 +252,9 @@ static nx_status plan_levelled_insert(leveller *l, void *row)
         }
     if (!some)
         return NX_OK;
-    p->entry_count--; /* it was put into the batch of whole rows: move it */
-    p->entries[p->entry_count].batch->row_count--;
+    p->latest->chunk->count--; /* it was put into the batch of whole rows: move it */
+    p->latest->row_count--;
+    p->row_count--;
     status = nxi_planner_put(p, NXI_BATCH_INSERT, mark_of(l, row)->level, row);
     if (status != NX_OK)
         return status;
@@ -270,7 +287,7 @@ nx_status nxi_planner_inserts(nxi_planner *p)
 {
     nx_status status = NX_OK;
 
-    for (nxi_row *row = p->session->new_first; row != NULL; row = row->next)
+    for (nxi_row *row = p->db->tables.has_cycle ? p->session->new_first : NULL; row != NULL; row = row->next)
         if (nxi_planner_wants(p, row) && row->table->in_cycle)
             return plan_inserts_levelled(p);
     for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)

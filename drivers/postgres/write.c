@@ -285,26 +285,13 @@ static bool load_key(const uint8_t *data, uint32_t size, int64_t *ret_key)
 
 nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
 {
-    char *member = (char *)row + column->offset;
-
-    if (NXI_LIKELY(column->type == NX_TYPE_i64)) {
-        memcpy(member, &key, sizeof(key));
+    if (NXI_LIKELY(nxi_row_set_made_key(column, row, key)))
         return NX_OK;
-    }
-    if (key < nxi_integer_min(column->type) || key > nxi_integer_max(column->type)) {
-        (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s",
-                       column->table->name, column->name, (long long)key, nx_type_name(column->type));
-        nxi_error_name(error->table, column->table->name);
-        nxi_error_name(error->column, column->name);
-        return NX_ERANGE;
-    }
-    if (column->type == NX_TYPE_i16)
-        memcpy(member, &(int16_t){ (int16_t)key }, sizeof(int16_t));
-    else if (column->type == NX_TYPE_i32)
-        memcpy(member, &(int32_t){ (int32_t)key }, sizeof(int32_t));
-    else
-        memcpy(member, &(uint32_t){ (uint32_t)key }, sizeof(uint32_t));
-    return NX_OK;
+    (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s", column->table->name,
+                   column->name, (long long)key, nx_type_name(column->type));
+    nxi_error_name(error->table, column->table->name);
+    nxi_error_name(error->column, column->name);
+    return NX_ERANGE;
 }
 
 nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error)

@@ -5,20 +5,9 @@
 
 nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
 {
-    char *member = (char *)row + column->offset;
-
-    if ((column->type == NX_TYPE_i16 && key > INT16_MAX) || (column->type == NX_TYPE_i32 && key > INT32_MAX) ||
-        (column->type == NX_TYPE_u32 && key > UINT32_MAX))
+    if (NXI_UNLIKELY(!nxi_row_set_made_key(column, row, key)))
         return nxi_sq_column_error(column, error, NX_ERANGE, "the database gave the row the key %lld, out of the range of %s",
                                    (long long)key, nx_type_name(column->type));
-    if (NXI_LIKELY(column->type == NX_TYPE_i64))
-        *(int64_t *)(void *)member = key;
-    else if (column->type == NX_TYPE_i16)
-        *(int16_t *)(void *)member = (int16_t)key;
-    else if (column->type == NX_TYPE_i32)
-        *(int32_t *)(void *)member = (int32_t)key;
-    else
-        *(uint32_t *)(void *)member = (uint32_t)key;
     return NX_OK;
 }
 
@@ -174,7 +163,8 @@ nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size
                                   prepared->parameters, s->statement->param_count);
     } else {
         nxi_sq_writer w = {
-            .binder = {connection, s->statement, request->arena}, .request = request, .s = s, .step = step, .prepared = prepared};
+            .binder = { connection, s->statement, request->arena }, .request = request, .s = s, .step = step, .prepared = prepared
+        };
         status = write_rows(&w);
     }
     nxi_sq_done(connection, prepared);
