@@ -140,6 +140,7 @@ static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
     job->has_error = false;
     job->was_open = pg->status != 'I';
     job->retries++;
+    job->was_stale = job->was_stale || job->is_stale;
     job->is_explicit = false;
     if (mode == NXI_PG_CAREFUL) {
         size_t rows = job->request->steps[job->failed_step].row_count;
@@ -170,7 +171,7 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         job->avoids_copy = true;
         job->keys_unknown = false;
         do_again(pg, job, NXI_PG_NORMAL);
-    } else if (undone && job->is_stale && job->retries == 0 && may_begin_again(job)) {
+    } else if (undone && (job->has_learnt || (job->is_stale && !job->was_stale)) && may_begin_again(job)) {
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
@@ -287,7 +288,7 @@ static void note(nxi_pg *pg, nxi_pg_job *job, const nxi_pg_unit *unit, const nx_
     if (unit->is_copy && strcmp(trouble->sqlstate, "22P03") == 0)
         job->keys_unknown = true;
     if (trouble->lacks_xmax && step != NULL && step->statement->upserts)
-        job->is_stale = nxi_pg_learn_without_xmax(pg, step->statement->table) || job->is_stale;
+        job->has_learnt = nxi_pg_learn_without_xmax(pg, step->statement->table);
     if (unit->use == NXI_PG_FOR_KEYS)
         job->keys_unknown = strstr(error->message, NXI_PG_KEYS_UNKNOWN) != NULL;
     if (unit->use != NXI_PG_FOR_ROWS)
@@ -378,7 +379,7 @@ static void read_failed(nxi_pg *pg, nxi_pg_job *job, bool was_hit, const nxi_sin
         read_over(pg, job, sink);
         return;
     }
-    job->retries = (uint8_t)(job->retries + !was_hit);
+    job->retries += !was_hit;
     job->has_error = false;
     nxi_pg_job_restart(job, NXI_PG_NORMAL);
     nxi_pg_enqueue_first(pg, job, job);

@@ -7,7 +7,8 @@
  *   BEGIN, or ROLLBACK TO the savepoint in front of the request; the steps before the one that failed
  *   SAVEPOINT nxi_row
  *   an attempt: some rows. It stands: RELEASE and SAVEPOINT again, and twice as many next. It fails: ROLLBACK TO, and half as
- *   many next, or just those before the row that the server named. A single row that fails is a bad one.
+ *   many next, or just those before the row that the server named. A single row that fails is a bad one. An attempt whose
+ *   failure has told something of the table (there is no xmax) is made once more instead.
  *   COMMIT
  *
  * One bad row among n costs about 2 log2 n waves, or two when the server names it. If nothing fails this time, the
@@ -154,9 +155,11 @@ static bool attempt_failed(nxi_pg_job *job, nxi_step *step)
     step->ignored = job->ignored_before;
     step->updated = job->updated_before;
 
-    if (!is_rows(step) || !is_about_row(job->error.status))
+    if (!is_rows(step) || (!job->has_learnt && !is_about_row(job->error.status)))
         return false;
-    if (tried > 1) {
+    if (job->has_learnt) {
+        job->careful_size = tried; /* the same once more, in another form */
+    } else if (tried > 1) {
         size_t named = job->row_is_known ? job->failed_first : SIZE_MAX;
         bool within = named > job->careful_row && named < job->row_end;
         job->careful_size = within ? named - job->careful_row : named == job->careful_row ? 1 : tried / 2;
@@ -200,7 +203,7 @@ bool nxi_pg_piece_over(nxi_pg *pg, nxi_pg_job *job)
     }
     if (!go_on)
         return false;
-    job->is_failed = job->is_spoilt = job->row_is_known = false;
+    job->is_failed = job->is_spoilt = job->has_learnt = job->row_is_known = false;
     job->stage = NXI_PG_STAGE_START;
     job->step = 0;
     job->row_end = 0;

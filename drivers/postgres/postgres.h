@@ -92,12 +92,14 @@ typedef struct nxi_pg_job {
     bool is_spoilt;    /* by an error of ours: the server was made to fail */
     bool was_open;     /* a restart has to leave a transaction that it had begun */
     bool is_stale;     /* a statement has to be prepared again */
+    bool was_stale;    /* it was done again because of that */
+    bool has_learnt;   /* the failure told what the next attempt goes by: it counts as none */
     bool keys_unknown; /* others have drawn from the sequence while a COPY did */
     bool avoids_copy;  /* because of that */
     bool finished;
     bool stands;     /* it failed, but what it wrote is committed */
     bool ends_there; /* commits: to be known when the request is gone */
-    uint8_t retries;
+    uint32_t retries;   /* how often it was begun again */
     uint8_t tries_back; /* dead: how often its savepoint was gone back to */
     nxi_pg_mode mode;
     nxi_pg_stage stage;

@@ -98,7 +98,7 @@ void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode)
     job->mode = mode;
     job->stage = NXI_PG_STAGE_START;
     job->step = job->row = job->row_end = 0;
-    job->is_failed = job->is_stale = job->row_is_known = false;
+    job->is_failed = job->is_stale = job->has_learnt = job->row_is_known = false;
     job->careful_piece = job->careful_failed = false;
     job->copying = false;
     job->request->commit_position = 0;

@@ -228,14 +228,16 @@ Test(pg_hazards, cancels_that_nobody_takes_hold_nobody_up, .timeout = 60)
 
 /* ------------------------------------------------------------------------------ tables that are not quite ordinary */
 
-static nx_bulk_counts upsert(int64_t first, int64_t count)
+/* Rows of numbers from `first` on, but for one that has a number of its own (bad: -1: none). */
+static nx_bulk *give(nx_bad_rows bad_rows, int64_t first, int64_t count, int64_t bad)
 {
-    nx_bulk *bulk = nx_bulk_begin(db, &Plot_entity, &(nx_bulk_options){ .conflict = NX_CONFLICT_UPDATE });
+    nx_bulk_options options = { .conflict = NX_CONFLICT_UPDATE, .bad_rows = bad_rows };
+    nx_bulk *bulk = nx_bulk_begin(db, &Plot_entity, &options);
 
     cr_assert_not_null(bulk);
     for (int64_t i = 0; i < count; i++) {
         size_t taken = 0;
-        Plot plot = { .id = first + i, .number = (int32_t)(first + i) };
+        Plot plot = { .id = first + i, .number = i == bad ? -1 : (int32_t)(first + i) };
         while (taken == 0) {
             nx_status status = nx_bulk_rows(bulk, &plot, 1, &taken);
             cr_assert(status == NX_OK || status == NX_EBUSY, "%s", nx_status_name(status));
@@ -243,6 +245,12 @@ static nx_bulk_counts upsert(int64_t first, int64_t count)
                 (void)nx_await(loop, nx_bulk_op(bulk));
         }
     }
+    return bulk;
+}
+
+static nx_bulk_counts upsert(int64_t first, int64_t count)
+{
+    nx_bulk *bulk = give(NX_BAD_ROWS_FAIL, first, count, -1);
     nx_completion c = nx_await(loop, nx_bulk_end(bulk, NULL));
     cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
     nx_bulk_counts counts = nx_bulk_count(bulk);
@@ -277,6 +285,66 @@ Test(pg_hazards, upserts_into_a_partitioned_table, .timeout = 60)
     map();
     upsert_all_ways();
     end_db();
+}
+
+/*
+ * What the server cannot tell of such a table is learnt from its first good row, and that is met where rows are tried piece by
+ * piece: the bad row fails everything before. Each load is the first one of its connection.
+ */
+static void upsert_with_a_bad_row(const char *tables, int64_t count, int64_t bad, nx_bad_rows policy)
+{
+    size_t rejects = 0;
+
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit, tables);
+    map();
+    nx_bulk *bulk = give(policy, 1, count, bad);
+    nx_completion c = nx_await(loop, nx_bulk_end(bulk, NULL));
+    if (policy == NX_BAD_ROWS_SET_ASIDE) {
+        cr_assert_eq(c.status, NX_OK, "row %d of %d: %s", (int)bad, (int)count, c.error->message);
+        nx_bulk_counts counts = nx_bulk_count(bulk);
+        expect_counts(counts, (uint64_t)count - 2, 1);
+        cr_assert_eq(counts.rejected, 1u);
+        const nx_reject *reject = nx_bulk_rejects(bulk, &rejects);
+        cr_assert_eq(rejects, 1u);
+        cr_assert_eq(reject->row, (uint64_t)bad);
+        cr_assert_eq(reject->error.status, NX_ECHECK, "%s", reject->error.message);
+        cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot WHERE id = number"), count - 1);
+    } else {
+        cr_assert_eq(c.status, NX_ECHECK, "row %d of %d: %s", (int)bad, (int)count, c.error->message);
+        cr_assert_eq(c.error->row, bad);
+        cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot"), 1);
+    }
+    nx_bulk_free(bulk);
+    end_db();
+}
+
+#define PLOTS_IN_PARTS                                                                                                           \
+    "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL CHECK (number > -1)) PARTITION BY RANGE (id); "                \
+    "CREATE TABLE plot_1 PARTITION OF plot FOR VALUES FROM (0) TO (60); "                                                        \
+    "CREATE TABLE plot_2 PARTITION OF plot FOR VALUES FROM (60) TO (1000000); INSERT INTO plot VALUES (2, 0)"
+#define PLOTS_IN_VIEW                                                                                                            \
+    "CREATE TABLE land (id int8 PRIMARY KEY, number int4 NOT NULL CHECK (number > -1)); "                                        \
+    "CREATE VIEW plot AS SELECT id, number FROM land; INSERT INTO plot VALUES (2, 0)"
+
+static void upsert_bad_rows(const char *tables)
+{
+    static const int64_t cases[][2] = { { 4, 0 }, { 4, 3 }, { 100, 0 }, { 100, 2 }, { 100, 70 }, { 100, 99 }, { 20000, 0 } };
+
+    for (size_t i = 0; i < NXI_COUNT(cases); i++) {
+        upsert_with_a_bad_row(tables, cases[i][0], cases[i][1], NX_BAD_ROWS_SET_ASIDE);
+        upsert_with_a_bad_row(tables, cases[i][0], cases[i][1], NX_BAD_ROWS_FAIL);
+    }
+}
+
+Test(pg_hazards, a_bad_row_of_the_first_upsert_into_a_partitioned_table, .timeout = 60)
+{
+    upsert_bad_rows(PLOTS_IN_PARTS);
+}
+
+Test(pg_hazards, a_bad_row_of_the_first_upsert_into_a_view, .timeout = 60)
+{
+    upsert_bad_rows(PLOTS_IN_VIEW);
 }
 
 Test(pg_hazards, upserts_into_a_view, .timeout = 60)
