@@ -210,9 +210,10 @@ typedef struct nxi_wire {
     bool (*give_up)(void *state, nxi_request *request, nxi_request *tombstone);
     /*
      * Ask the server, by a connection of its own, to stop what runs; blocking, on a thread of the pool, while decode may run on
-     * the loop's: what it reads of the state must not change after open. It should give up after some seconds. May be NULL.
+     * the loop's: what it reads of the state must not change after open. It should give up after some seconds. False: it has, and
+     * what it had begun may reach the server at any time: the connection must not be used again. May be NULL.
      */
-    void (*interrupt)(void *state);
+    bool (*interrupt)(void *state);
     /*
      * An interrupt is wanted while others are in flight than those that were given up. True: what runs now was given up, as
      * far as is known, and one of the others, if it is hit, is sent again as if nothing had happened; that holds until settle's

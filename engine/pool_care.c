@@ -4,7 +4,7 @@
  * An interrupt names a connection, not a request, and its return only says that the server has taken it: it may hit whatever
  * the server does next. So it is sent only when nobody waits for anything on that connection, or when the driver spares the
  * others: what it hits is sent again. Nothing is put on the connection until all answers have come, the interrupt is over, and a
- * barrier that it may hit has been answered.
+ * barrier that it may hit has been answered. One that was given up is never over: its connection ends with the last answer.
  */
 #include "engine/pool_lane.h"
 
@@ -91,7 +91,7 @@ static void run_interrupt(nxi_job *job)
     nxi_lane *l = NXI_CONTAINER(job, nxi_lane, interrupt);
 
     if (!atomic_load_explicit(&l->interrupt_off, memory_order_relaxed))
-        l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
+        l->loose = !l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
 }
 
 static void done_interrupt(nxi_job *job)
@@ -214,6 +214,8 @@ static void attend_drain(nxi_lane *l)
     }
     if (!l->interrupted) {
         recover(l);
+    } else if (l->loose) {
+        nxi_lane_close(l, NX_ELOST, "the server took no notice of a request to stop an operation, and might do so later");
     } else if (l->bound == NULL && !nxi_conn_is_idle(l->conn)) {
         nxi_lane_close(l, NX_ELOST, "the connection was not clean");
     } else {

@@ -174,7 +174,7 @@ static void run_close(nxi_job *job)
 
     /* A server that is at a statement does not see that nobody is there any more. */
     if (l->leaves_work)
-        l->pool->driver->wire->interrupt(nxi_conn_state(l->conn));
+        (void)l->pool->driver->wire->interrupt(nxi_conn_state(l->conn)); /* nobody comes behind it */
     l->pool->driver->wire->close(nxi_conn_state(l->conn));
 }
 

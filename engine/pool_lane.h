@@ -8,6 +8,7 @@
  *
  *   NONE --asked whether it lives--> PING --answered--> NONE
  *   NONE --a request is given up--> DRAIN --all answers have come, the interrupt is over--> SETTLE --answered--> NONE
+ *                                   DRAIN --all answers have come, the interrupt was given up--> closed
  *
  * Meanwhile it takes no requests, and an answer that does not come in time closes it.
  */
@@ -34,6 +35,7 @@ typedef struct nxi_lane {
     bool expired;      /* of age: no new requests, closed when it is idle */
     bool interrupting; /* the job is under way */
     bool interrupted;  /* DRAIN: SETTLE has to follow */
+    bool loose;        /* the interrupt was given up, and may hit whatever comes: written by its job */
     bool leaves_work;  /* closed by us while the server was at something: it is asked to stop */
     _Atomic bool interrupt_off;   /* Sync: atomic, relaxed: set by the loop: it is of no use any more */
     nxi_care care;

@@ -480,17 +480,18 @@ static void *send_cancel(void *context)
     return NULL;
 }
 
-void nxi_pg_link_interrupt(nxi_pg_link *link)
+bool nxi_pg_link_interrupt(nxi_pg_link *link)
 {
     int64_t until_ns = nxi_clock_ns() + (link->timeout_ns < CANCEL_NS_MAX ? link->timeout_ns : CANCEL_NS_MAX);
     struct timespec until = { .tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000 };
     cancel_call call = { .cancel = link->cancel };
+    void *result;
     pthread_t thread;
 
     if (pthread_create(&thread, NULL, send_cancel, &call) != 0)
-        return; /* as if it had come too late */
+        return true; /* as if it had come too late */
     if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-        return;
+        return true;
     (void)pthread_cancel(thread);
-    (void)pthread_join(thread, NULL);
+    return pthread_join(thread, &result) == 0 && result != PTHREAD_CANCELED;
 }

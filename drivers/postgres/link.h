@@ -36,9 +36,9 @@ NX_MUST_CHECK nx_status nxi_pg_link_open(nxi_pg_link *link, const nx_bind_option
 /* Blocking; accepts what nxi_pg_link_open left after a failure. */
 void nxi_pg_link_close(nxi_pg_link *link, nxi_memory *memory);
 /*
- * Blocking: a cancel request by a connection of its own, closed by the server when this returns, or given up after the connect
- * timeout, but at most five seconds.
+ * Blocking: a cancel request by a connection of its own, closed by the server when this returns. False: given up after the
+ * connect timeout, but at most five seconds; what the kernel has taken of it may still arrive, at any time.
  */
-void nxi_pg_link_interrupt(nxi_pg_link *link);
+NX_MUST_CHECK bool nxi_pg_link_interrupt(nxi_pg_link *link);
 
 #endif

@@ -311,9 +311,9 @@ static nxi_filter *filter_of(void *state)
     return ((nxi_pg *)state)->link.tls;
 }
 
-static void interrupt(void *state)
+static bool interrupt(void *state)
 {
-    nxi_pg_link_interrupt(&((nxi_pg *)state)->link);
+    return nxi_pg_link_interrupt(&((nxi_pg *)state)->link);
 }
 
 static size_t answered(const void *state, const nxi_request *request)

@@ -183,7 +183,7 @@ Test(pg_hazards, a_cancel_request_gives_up, .timeout = 60)
     pgp_deafen(&proxy);
     size_t before = open_files();
     for (int i = 0; i < 3; i++)
-        nxi_pg_link_interrupt(&p.link);
+        cr_assert_not(nxi_pg_link_interrupt(&p.link));
     cr_assert_eq(open_files(), before);
     lk_answers(&p, "SELECT 'untouched'", "untouched");
     lk_leave(&p);
@@ -223,6 +223,86 @@ Test(pg_hazards, cancels_that_nobody_takes_hold_nobody_up, .timeout = 60)
     nx_loop_close(loop);
     pgp_stop(&proxy);
     pgk_do(&kit, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%deaf%' AND pid <> pg_backend_pid()");
+    pgk_close(&kit);
+}
+
+/* A database of one connection, by the proxy, whose cancel requests have a second. */
+static void open_behind(pg_proxy *proxy)
+{
+    char dsn[640];
+
+    pgk_open(&kit);
+    pgp_start(proxy);
+    nx_bind_options options = pgk_options(&kit, PGK_PLAIN);
+    snprintf(dsn, sizeof(dsn), "%s connect_timeout=1", options.dsn);
+    options.dsn = dsn;
+    options.port = proxy->port;
+    options.pool_max = 1;
+    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
+    db = nx_db_new(loop, NULL);
+    cr_assert_eq(status_of(nx_bind(db, "postgres", &options, NULL)), NX_OK);
+    pgk_do(&kit, "CREATE TABLE t (a int)");
+}
+
+#define GATE "SELECT pg_advisory_xact_lock(hashtext(current_schema()))"
+#define WAITS_AT_GATE                                                                                                            \
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = "                                     \
+    "(hashtext(current_schema())::int8 & 4294967295)::oid"
+
+/* Cancel what waits at the gate; the request for it is held back. Then the gate opens, and the statement ends by itself. */
+static void cancel_at_gate(pg_proxy *proxy, nx_op op)
+{
+    wait_for(WAITS_AT_GATE);
+    pgp_seize(proxy, PGP_HELD);
+    cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
+    cr_assert_eq(status_of(op), NX_ECANCELED);
+    pgp_wait_seized(proxy);
+    pgk_do(&kit, "COMMIT");
+}
+
+/* The next statement waits until the request is given up, and it must not be the one that the request hits at last. */
+Test(pg_hazards, a_cancel_that_was_given_up_hits_nobody_later, .timeout = 60)
+{
+    pg_proxy proxy;
+
+    open_behind(&proxy);
+    pgk_do(&kit, "BEGIN; " GATE);
+    cancel_at_gate(&proxy, nx_execute(db, GATE, NULL, 0, NULL));
+    nx_op op = nx_execute(db, "INSERT INTO t SELECT 1 FROM pg_sleep(1) /* later */", NULL, 0, NULL);
+    wait_until_runs("later");
+    pgp_deliver(&proxy, NULL, 0);
+    nx_completion c = nx_await(loop, op);
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM t"), 1);
+    nx_loop_close(loop);
+    pgp_stop(&proxy);
+    pgk_close(&kit);
+}
+
+/* A session's connection is its transaction: better lost than cancelled by chance. */
+Test(pg_hazards, a_cancel_that_was_given_up_ends_its_transaction, .timeout = 60)
+{
+    pg_proxy proxy;
+
+    open_behind(&proxy);
+    nx_session *s = nx_session_begin(loop, NULL);
+    cr_assert_eq(insert_in(s, 1), NX_OK);
+    pgk_do(&kit, "BEGIN; " GATE);
+    cancel_at_gate(&proxy, nx_session_execute(s, db, GATE, NULL, 0, NULL));
+    cr_assert_eq(insert_in(s, 2), NX_ELOST);
+    cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_EABORTED);
+    cr_assert_eq(nx_session_outcome(s), NX_OUTCOME_ROLLED_BACK);
+    nx_session_free(s);
+    s = nx_session_begin(loop, NULL);
+    nx_op op = nx_session_execute(s, db, "INSERT INTO t SELECT 3 FROM pg_sleep(1) /* later */", NULL, 0, NULL);
+    wait_until_runs("later");
+    pgp_deliver(&proxy, NULL, 0);
+    cr_assert_eq(status_of(op), NX_OK);
+    cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
+    nx_session_free(s);
+    cr_assert_eq(pgk_number(&kit, "SELECT sum(a) FROM t"), 3);
+    nx_loop_close(loop);
+    pgp_stop(&proxy);
     pgk_close(&kit);
 }
 

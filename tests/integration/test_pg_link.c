@@ -259,7 +259,7 @@ Test(pg_link, interrupt, .timeout = 60)
         lk_tell_query(&p, "SELECT pg_sleep(120)");
         /* A request that comes before the query has begun stops nothing: ask until one hits. */
         for (struct pollfd one = { .fd = p.fd, .events = POLLIN }; poll(&one, 1, 50) == 0;)
-            nxi_pg_link_interrupt(&p.link);
+            cr_assert(nxi_pg_link_interrupt(&p.link));
         const uint8_t *body = lk_hear_all(&p, 'E', &size);
         cr_assert_not_null(body);
         cr_assert_not_null(memmem(body, size, "C57014", 7));

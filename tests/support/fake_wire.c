@@ -249,11 +249,10 @@ static bool wire_give_up(void *opaque, nxi_request *request, nxi_request *tombst
     return !unsent;
 }
 
-static void wire_interrupt(void *opaque)
+static bool wire_interrupt(void *opaque)
 {
     atomic_fetch_add(&fake_wire_interrupts, 1);
-    if (fake_wire.interrupt != NULL)
-        fake_wire.interrupt(((state *)opaque)->fd);
+    return fake_wire.interrupt == NULL || fake_wire.interrupt(((state *)opaque)->fd);
 }
 
 static bool wire_spares(void *opaque)

@@ -21,7 +21,7 @@ enum { FAKE_WIRE_BEGIN = 1, FAKE_WIRE_COMMIT = 2, FAKE_WIRE_ROLLBACK = 4, FAKE_W
 typedef struct fake_wire_hooks {
     nx_status (*open)(int *ret_fd);  /* on an opener thread: a descriptor, real or of fake_io */
     void (*close)(int fd);           /* -1: its open had failed */
-    void (*interrupt)(int fd);
+    bool (*interrupt)(int fd);
     bool spares;                     /* what its spares says, while something is in flight */
     void (*put)(const nxi_request *request); /* on the loop's thread; may be NULL */
 } fake_wire_hooks;

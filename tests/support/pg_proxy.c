@@ -62,12 +62,13 @@ static bool send_all(int fd, const uint8_t *data, size_t size, size_t piece)
     return true;
 }
 
-/* The bytes are not to arrive. */
-static bool is_seized(pg_proxy *p, pgp_pair *pair, bool to_client, const uint8_t *data, size_t size)
+/* The bytes are not to arrive. *ret_ends: nor anything else. */
+static bool is_seized(pg_proxy *p, pgp_pair *pair, bool to_client, const uint8_t *data, size_t size, bool *ret_ends)
 {
     (void)pthread_mutex_lock(&p->lock);
     bool seized = p->seizure != PGP_NONE && to_client == (p->seizure == PGP_ANSWER);
-    if (seized && p->seizure == PGP_LATE && size <= sizeof(p->late)) {
+    *ret_ends = p->seizure != PGP_HELD;
+    if (seized && (p->seizure == PGP_LATE || p->seizure == PGP_HELD) && size <= sizeof(p->late)) {
         memcpy(p->late, data, size);
         p->late_size = size;
         p->late_fd = pair->server;
@@ -86,10 +87,12 @@ static bool forward(pg_proxy *p, pgp_pair *pair, bool to_client)
     const pgp_plan *plan = &pair->plan;
     uint64_t *passed = &pair->bytes[to_client];
     size_t size = (size_t)got;
-    bool cut = false;
+    bool cut = false, ends;
 
-    if (got <= 0 || is_seized(p, pair, to_client, buffer, size))
+    if (got <= 0)
         return false;
+    if (is_seized(p, pair, to_client, buffer, size, &ends))
+        return !ends;
     if (plan->action == PGP_CUT && plan->to_client == to_client && *passed + size >= plan->at) {
         size = (size_t)(plan->at - *passed);
         cut = true;
@@ -216,14 +219,18 @@ void pgp_deliver(pg_proxy *p, char *ret_answer, size_t size)
     (void)pthread_mutex_unlock(&p->lock);
     cr_assert(ready.fd >= 0, "nothing was kept");
     cr_assert(send_all(ready.fd, p->late, p->late_size, SIZE_MAX));
-    if (poll(&ready, 1, 10000) == 1)
+    cr_assert_eq(poll(&ready, 1, 10000), 1, "the server does nothing");
+    if (ret_answer != NULL) {
         got = read(ready.fd, ret_answer, size - 1);
-    cr_assert_gt(got, 0, "the server says nothing");
-    for (ssize_t i = 0; i < got; i++)
-        ret_answer[i] = ret_answer[i] == '\0' ? ' ' : ret_answer[i];
-    ret_answer[got] = '\0';
+        cr_assert_gt(got, 0, "the server says nothing");
+        for (ssize_t i = 0; i < got; i++)
+            ret_answer[i] = ret_answer[i] == '\0' ? ' ' : ret_answer[i];
+        ret_answer[got] = '\0';
+    }
     close(ready.fd);
+    (void)pthread_mutex_lock(&p->lock);
     p->late_fd = -1;
+    (void)pthread_mutex_unlock(&p->lock);
 }
 
 uint64_t pgp_most(pg_proxy *p, bool to_client)
@@ -234,4 +241,15 @@ uint64_t pgp_most(pg_proxy *p, bool to_client)
     most = p->most[to_client];
     (void)pthread_mutex_unlock(&p->lock);
     return most;
+}
+
+void pgp_wait_seized(pg_proxy *p)
+{
+    for (bool waits = true; waits;) {
+        (void)pthread_mutex_lock(&p->lock);
+        waits = p->seizure != PGP_NONE;
+        (void)pthread_mutex_unlock(&p->lock);
+        if (waits)
+            usleep(1000);
+    }
 }

@@ -24,12 +24,13 @@ typedef struct pgp_plan {
     bool bytewise;  /* what the server says arrives byte by byte */
 } pgp_plan;
 
-/* What becomes of the next bytes of any connection. That connection is cut then. */
+/* What becomes of the next bytes of any connection. That connection is cut then, but for HELD. */
 typedef enum pgp_seizure {
     PGP_NONE,
     PGP_ANSWER,  /* what the server says is lost */
     PGP_REQUEST, /* what the client says is lost */
-    PGP_LATE     /* what the client says is kept until pgp_deliver; the server does not learn of the cut */
+    PGP_LATE,    /* what the client says is kept until pgp_deliver; the server does not learn of the cut */
+    PGP_HELD     /* as LATE, but for the client the server is only silent */
 } pgp_seizure;
 
 typedef struct pgp_pair {
@@ -47,7 +48,7 @@ typedef struct pg_proxy {
     pthread_mutex_t lock;          /* Sync: what follows */
     pgp_plan plan;
     pgp_seizure seizure;
-    int late_fd; /* LATE: the server's side; -1: none */
+    int late_fd; /* LATE, HELD: the server's side; -1: none */
     uint8_t late[16384];
     size_t late_size;
     uint64_t most[2]; /* bytes of the longest connection since the plan was made */
@@ -58,9 +59,12 @@ void pgp_start(pg_proxy *p);
 void pgp_stop(pg_proxy *p);
 void pgp_set(pg_proxy *p, pgp_plan plan);
 void pgp_seize(pg_proxy *p, pgp_seizure seizure);
+/* Until there were such bytes. */
+void pgp_wait_seized(pg_proxy *p);
 /* All connections that there are, now. */
 void pgp_cut_all(pg_proxy *p);
-/* What was kept arrives; at most size - 1 bytes of what the server says to it, and zero bytes become spaces. */
+/* What was kept arrives; at most size - 1 bytes of what the server says to it, and zero bytes become spaces. NULL: it says
+ * nothing, and ends the connection. */
 void pgp_deliver(pg_proxy *p, char *ret_answer, size_t size);
 uint64_t pgp_most(pg_proxy *p, bool to_client);
 /* From now on nobody takes new connections: the kernel makes them, and they are not answered. Those that are there go on. */

@@ -35,11 +35,12 @@ static void scripted_close(int fd)
     (void)fd;
 }
 
-static void scripted_interrupt(int fd)
+static bool scripted_interrupt(int fd)
 {
     (void)fd;
     while (atomic_load(&interrupt_gate) == 0)
         sched_yield();
+    return atomic_load(&interrupt_gate) > 0;
 }
 
 void script_hooks(void)

@@ -9,7 +9,10 @@
 
 enum { FD = 1000 };
 
-/* Sync: atomic; gates at 0 hold openers and interrupters. refuse_opens: that many fail, with refuse_with. */
+/*
+ * Sync: atomic; gates at 0 hold openers and interrupters; an interrupt_gate below 0 lets them give up. refuse_opens: that many
+ * fail, with refuse_with.
+ */
 extern _Atomic int next_fd, refuse_opens, refuse_with, open_gate, interrupt_gate;
 extern _Atomic int opening; /* openers that are at it */
 

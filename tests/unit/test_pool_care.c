@@ -59,6 +59,26 @@ Test(pool_care, an_interrupted_connection_comes_back_behind_a_barrier)
     end_scripted();
 }
 
+/* What was given up may hit at any time: with the last answer the connection goes, and the next request has another one. */
+Test(pool_care, an_interrupt_that_was_given_up_costs_the_connection)
+{
+    open_one(&fake_wire_driver);
+    atomic_store(&interrupt_gate, 0);
+    give_up_one(0);
+    submit(1);
+    TURN_UNTIL(atomic_load(&fake_wire_interrupts) == 1);
+    answer_on(FD, 0, false);
+    turn(0);
+    atomic_store(&interrupt_gate, -1);
+    TURN_UNTIL(sent_on(FD + 1) == 1);
+    cr_assert_eq(sent_on(FD), 1u);
+    answer_on(FD + 1, 0, false);
+    turn(0);
+    cr_assert_eq(requests[1].status, NX_OK);
+    atomic_store(&interrupt_gate, 1);
+    end_scripted();
+}
+
 /* What runs was given up, and the others can be sent again: it is stopped at once, and they have all their time. */
 Test(pool_care, others_that_are_spared_do_not_prevent_an_interrupt)
 {
