@@ -465,12 +465,14 @@ static void put_concat(nxi_sql *w, const nxi_sql_ask *ask)
     nxi_sql_name(w, "q");
 }
 
-static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask)
+static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask, nxi_statement *prototype)
 {
-    if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS)
+    if (ask->verb == NXI_VERB_COUNT || ask->verb == NXI_VERB_EXISTS) {
         nxi_sql_put(w, ask->verb == NXI_VERB_COUNT ? "SELECT COUNT(*)" : "SELECT 1");
-    else
+    } else {
         put_function(w, ask);
+        prototype->operand = ask->column;
+    }
     put_from(w, ask);
     put_where(w, false);
     if (ask->verb == NXI_VERB_EXISTS)
@@ -546,7 +548,7 @@ nx_status nxi_sql_render(const nxi_sql_ask *ask, const nxi_shape *shape, nxi_sta
     else if (ask->verb == NXI_VERB_CONCAT)
         put_concat(&w, ask);
     else
-        put_aggregate(&w, ask);
+        put_aggregate(&w, ask, &prototype);
     nx_status status = nxi_sql_intern(&w, shape, statements, &prototype, ret_statement);
     nxi_sql_fini(&w);
     return status;

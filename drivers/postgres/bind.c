@@ -33,11 +33,16 @@ static void put_param_formats(nxi_buf *out, const nxi_pg_prepared *p, size_t cou
         nxi_pg_put16(out, (uint16_t)nxi_pg_parameter_format(p->types[i]));
 }
 
-/* A type of the application's own is asked for as text, whatever it is on the server. */
+/*
+ * A type of the application's own is asked for as text, whatever it is on the server. But not an interval, which is one by any
+ * name: its text depends on IntervalStyle (8.5.5), and that is another client's behind a pooler.
+ */
 nxi_pg_format nxi_pg_column_format(const nxi_column *column)
 {
     while (column->form == NXI_FORM_REFERENCE && column->target_column != NULL)
         column = column->target_column;
+    if (column->type == NX_TYPE_interval)
+        return NXI_PG_AS_BINARY;
     return column->field != NULL && column->field->sql_type != NULL ? NXI_PG_AS_TEXT : NXI_PG_AS_BINARY;
 }
 
@@ -59,13 +64,17 @@ static void put_entity_formats(nxi_buf *out, const nxi_statement *s)
 static void put_result_formats(nxi_buf *out, const nxi_pg_prepared *p, bool as_text)
 {
     if (p->statement == NULL || p->statement->params != NULL ||
-        (p->statement->results == NULL && as_text && p->variant == NXI_PG_ONE)) {
+        (p->statement->results == NULL && p->statement->operand == NULL && as_text && p->variant == NXI_PG_ONE)) {
         /* Texts of ours and what writes return are known, so binary; what is not known yet is text. */
         nxi_pg_put32(out, 1u << 16 | (as_text ? NXI_PG_AS_TEXT : NXI_PG_AS_BINARY));
         return;
     }
     if (p->statement->results != NULL) {
         put_entity_formats(out, p->statement);
+        return;
+    }
+    if (p->statement->operand != NULL) {
+        nxi_pg_put32(out, 1u << 16 | (uint32_t)nxi_pg_column_format(p->statement->operand));
         return;
     }
     nxi_pg_put16(out, (uint16_t)p->result_count);

@@ -90,29 +90,13 @@ static void nothing_is_kept(nxt_fixture *f)
         COUNT(f, nx_fetch_all(nx_filter(nx_select(f->db, Post), nx_gt(Post_.score, i % 100)), NULL));
 }
 
-/* The least of an interval comes as text, in a style that is the server's there: what cannot be read is refused, not guessed. */
-static void foreign_intervals_are_refused(nxt_fixture *f)
-{
-    nx_value value = nx_value_text(nx_str("25:01:01"));
-    nx_completion c = nx_await(f->loop, nx_select_raw(f->db, "SELECT ?::interval", &value, 1, NULL));
-
-    cr_assert(c.status == NX_OK || c.status == NX_ETYPE, "%s", nx_status_name(c.status));
-    if (c.status == NX_OK) {
-        cr_assert_eq(c.raw->values[0].type, NX_TYPE_interval);
-        cr_assert_eq(c.raw->values[0].interval.microseconds, INT64_C(90061000000));
-    }
-    nxt_seen(f, &c);
-}
-
-/* By a pooler all cases hold but these three, in whose place stands what holds there. */
+/* By a pooler all cases hold but these two, in whose place stands what holds there. */
 static void run_by_pooler(nxt_case run)
 {
     if (run == nxt_shared_read_only_binding)
         run = read_only_is_refused;
     else if (run == nxt_control_steady_state_allocates_nothing_from_the_host)
         run = nothing_is_kept;
-    else if (run == nxt_types_least_and_greatest)
-        run = foreign_intervals_are_refused;
     nxt_run(&by_pooler, run);
 }
 

@@ -29,6 +29,12 @@
 #define RIGHT(FIELD, E)                                                                                                          \
     FIELD(E, PK, i64, id)                                                                                                        \
     FIELD(E, SINGLE, Left, other, .optional = true)
+#define STAY(FIELD, E)                                                                                                           \
+    FIELD(E, PK, i64, id)                                                                                                        \
+    FIELD(E, REQ, interval, length)                                                                                              \
+    FIELD(E, OPT, interval, rough, .sql_type = "interval(0)")                                                                    \
+    FIELD(E, OPT, interval, span, .sql_type = "span")
+NX_ENTITY(Stay, STAY)
 NX_ENTITY(Patron, PATRON)
 NX_ENTITY(Thing, THING)
 NX_ENTITY_DECLARE(Left, LEFT)
@@ -229,6 +235,109 @@ Test(pg_queries, types_of_the_users_own)
     OK(nx_session_end(s, NULL));
     nx_session_free(s);
     cr_expect_eq(pgk_number(&kit, "SELECT count(*) FROM thing WHERE mood = 'happy'"), 27);
+}
+
+/* --------------------------------------------------------------------------------------- intervals */
+
+static void expect_interval(nx_value value, nx_interval expected, int line)
+{
+    cr_assert_eq(value.type, NX_TYPE_interval, "line %d: type %d", line, (int)value.type);
+    cr_expect(value.interval.months == expected.months && value.interval.days == expected.days &&
+                  value.interval.microseconds == expected.microseconds,
+              "line %d: %d months, %d days, %lld us", line, (int)value.interval.months, (int)value.interval.days,
+              (long long)value.interval.microseconds);
+}
+#define EXPECT_INTERVAL(value, expected) expect_interval((value), (expected), __LINE__)
+
+/* Twice, because a statement is known the second time. */
+static void read_intervals(nx_interval low, nx_interval high)
+{
+    for (int round = 0; round < 2; round++) {
+        nx_completion done = OK(nx_min(nx_select(db, Stay), Stay_.length, NULL));
+        EXPECT_INTERVAL(done.value, low);
+        done = OK(nx_max(nx_select(db, Stay), Stay_.length, NULL));
+        EXPECT_INTERVAL(done.value, high);
+        done = OK(nx_max(nx_select(db, Stay), Stay_.rough, NULL));
+        EXPECT_INTERVAL(done.value, low);
+        done = OK(nx_min(nx_select(db, Stay), Stay_.span, NULL));
+        EXPECT_INTERVAL(done.value, high);
+        done = OK(nx_fetch_all(nx_order_by(nx_select(db, Stay), nx_asc(Stay_.id)), NULL));
+        cr_assert_eq(done.count, 2);
+        const Stay *first = done.rows[0], *second = done.rows[1];
+        EXPECT_INTERVAL(nx_value_interval(first->length), low);
+        EXPECT_INTERVAL(nx_value_interval(second->length), high);
+        EXPECT_INTERVAL(nx_value_interval(second->rough.value), low);
+        EXPECT_INTERVAL(nx_value_interval(second->span.value), high);
+        SEEN(done);
+        nx_value value = nx_value_interval(low);
+        done = OK(nx_select_raw(db, "SELECT ?, ARRAY[?::interval], length FROM stay WHERE id = 2", (nx_value[]){ value, value },
+                                2, NULL));
+        EXPECT_INTERVAL(done.raw->values[0], low);
+        cr_expect_str_eq(done.raw->values[1].text.data, "{P-1Y-2M3DT-4H-5M-6S}");
+        EXPECT_INTERVAL(done.raw->values[2], high);
+        SEEN(done);
+    }
+}
+
+/* The server writes intervals in one of four styles, and a pooler leaves that to somebody else: whichever it is, they are read.
+ */
+static void intervals_in_style(const char *style, pgk_way way)
+{
+    nx_interval low = { .months = -14, .days = 3, .microseconds = -INT64_C(14706000000) };
+    nx_interval high = { .months = 14, .days = -3, .microseconds = INT64_C(14706500000) };
+    nx_error error;
+    char sql[400], dsn[640];
+
+    pgk_open(&kit);
+    pgk_do(&kit, "CREATE DOMAIN span AS interval; CREATE TABLE stay (id int8 PRIMARY KEY, length interval NOT NULL, rough "
+                 "interval(0), span span)");
+    nx_bind_options options = pgk_options(&kit, way);
+    if (way == PGK_POOLER) {
+        snprintf(sql, sizeof(sql), "ALTER ROLE %s SET IntervalStyle = '%s'", kit.schema, style);
+        pgk_do(&kit, sql);
+    } else {
+        snprintf(dsn, sizeof(dsn), "%s options='-c search_path=%s -c IntervalStyle=%s'", options.dsn, kit.schema, style);
+        options.dsn = dsn;
+    }
+    cr_assert_eq(nx_loop_open(NULL, &loop, &error), NX_OK, "%s", error.message);
+    db = nx_db_new(loop, NX_ENTITIES(Stay));
+    OK(nx_bind(db, "postgres", &options, NULL));
+    OK(nx_generate_mapping(db, 0, NULL));
+    nx_completion done = OK(nx_select_raw(db, "SHOW IntervalStyle", NULL, 0, NULL));
+    cr_assert_str_eq(done.raw->values[0].text.data, style);
+    SEEN(done);
+    nx_session *s = begin(NULL);
+    for (int i = 0; i < 2; i++) {
+        Stay *made = nx_new(s, Stay);
+        made->id = i + 1;
+        made->length = i == 0 ? low : high;
+        if (i == 0)
+            continue;
+        made->rough = nx_some(interval, low);
+        made->span = nx_some(interval, high);
+    }
+    OK(nx_session_end(s, NULL));
+    nx_session_free(s);
+    read_intervals(low, high);
+    tear_down();
+}
+
+static void intervals_in_all_styles(pgk_way way)
+{
+    static const char *const styles[] = { "postgres", "postgres_verbose", "sql_standard", "iso_8601" };
+
+    for (size_t i = 0; i < NXI_COUNT(styles); i++)
+        intervals_in_style(styles[i], way);
+}
+
+Test(pg_intervals, in_all_styles, .timeout = 120)
+{
+    intervals_in_all_styles(PGK_SOCKET);
+}
+
+Test(pg_intervals, in_all_styles_of_a_pooler, .timeout = 120)
+{
+    intervals_in_all_styles(PGK_POOLER);
 }
 
 /* --------------------------------------------------------------------------------------- plans */
