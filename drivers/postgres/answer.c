@@ -7,6 +7,8 @@
  */
 #include "drivers/postgres/postgres.h"
 
+#define ENDED_BY_TEXT "the transaction was ended by SQL text: sessions do that"
+
 /* ------------------------------------------------------------------------------ whole messages */
 
 static nx_status broken(nxi_pg *pg, nx_error *error, const char *what)
@@ -175,7 +177,7 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
-    } else if (pg->status != 'I' && (is_begun_by(job) || ends(job) || (undone && job->has_own_savepoint))) {
+    } else if (pg->status != 'I' && (is_begun_by(job) || ends(job) || job->has_own_savepoint)) {
         job->mode = NXI_PG_UNDO;
         job->stage = NXI_PG_STAGE_START;
         job->is_failed = job->is_spoilt = false;
@@ -205,14 +207,14 @@ static void check_status(const nxi_pg *pg, nxi_pg_job *job)
     else if (pg->status == 'T' && (ends(job) || request->end == NXI_END_ROLLBACK || request->transaction == 0))
         fail_state(job, "a transaction was begun by SQL text: sessions do that");
     else if (pg->status == 'I' && request->transaction != 0 && !ends(job) && request->end == NXI_END_NONE)
-        fail_state(job, "the transaction was ended by SQL text: sessions do that");
+        fail_state(job, ENDED_BY_TEXT);
 }
 
 bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job)
 {
-    if (!job->has_own_savepoint || pg->status == 'I')
-        return false;
-    return pg->status == 'E' || (job->mode == NXI_PG_CAREFUL && !job->is_released);
+    if (job->begins)
+        return !job->is_back || pg->status != 'T';
+    return job->has_own_savepoint && pg->status != 'I' && (!job->is_back || pg->status == 'E');
 }
 
 /* A job that was given up has left its transaction in the middle of something. */
@@ -220,7 +222,7 @@ static bool must_go_back(const nxi_pg *pg, nxi_pg_job *job)
 {
     enum { TRIES_MAX = 3 }; /* the interrupt may hit the way back */
 
-    if (job->is_explicit)
+    if (job->is_explicit && !job->begins)
         return pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL);
     return nxi_pg_is_wrecked(pg, job) && job->tries_back++ < TRIES_MAX;
 }
@@ -251,10 +253,13 @@ static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
     }
     if (!job->is_failed && !job->is_spoilt)
         check_status(pg, job);
-    if (job->has_error)
+    if (job->has_error) {
         wave_failed(pg, job, sink);
-    else
-        finish_well(pg, job, sink);
+        return;
+    }
+    if (job->has_own_savepoint && pg->status == 'T')
+        pg->own_open = job->own;
+    finish_well(pg, job, sink);
 }
 
 /* A read is over with its last answer; its Sync is others' too. */
@@ -425,6 +430,7 @@ static nx_status on_ready(nxi_pg *pg, const uint8_t *body, size_t size, const nx
     job = unit->job;
     pg->status = (char)body[0];
     pg->skipping = false;
+    pg->own_open = pg->status == 'I' ? 0 : pg->own_open;
     nxi_pg_drop_front(pg);
     while (pg->status == 'I' && pg->cursors != NULL)
         nxi_pg_cursor_drop(pg, pg->cursors->number); /* portals end with their transaction */
@@ -456,6 +462,22 @@ static void fail_client(nxi_pg_job *job, size_t step, const nx_error *error)
     job->has_error = true;
     job->error = *error;
     job->failed_step = step;
+}
+
+/*
+ * COMMIT AND CHAIN, say: the status does not show it. ROLLBACK TO has that tag, too, but there is no savepoint to go back to that
+ * a session has not made.
+ */
+static void on_ended(const nxi_pg_unit *unit, const uint8_t *body)
+{
+    const char *tag = (const char *)body;
+    nx_error error;
+
+    if (unit->job == NULL || unit->job->dead || unit->job->request == NULL || unit->job->request->transaction == 0 ||
+        (strcmp(tag, "COMMIT") != 0 && strcmp(tag, "ROLLBACK") != 0))
+        return;
+    (void)nxi_fail(&error, NX_ESTATE, "%s", ENDED_BY_TEXT);
+    fail_client(unit->job, unit->step, &error);
 }
 
 /* COMMIT of a failed transaction is answered by the tag ROLLBACK, and no error (SQL command COMMIT). */
@@ -493,9 +515,11 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
     else if (type == 'I' && unit->use == NXI_PG_FOR_STEP) {
         (void)nxi_fail(&missed, NX_ESYNTAX, "the SQL text holds no statement");
         fail_client(job, unit->step, &missed);
-    } else if (unit->use == NXI_PG_FOR_STEP)
+    } else if (unit->use == NXI_PG_FOR_STEP) {
         nxi_pg_result_done(pg, unit, count, type == 's');
-    else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
+        if (type == 'C')
+            on_ended(unit, body);
+    } else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
         fail_client(job, unit->step, &missed);
         job->row_is_known = unit->count == 1;
         job->failed_first = unit->first;

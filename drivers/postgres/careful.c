@@ -75,10 +75,8 @@ nxi_pg_sent nxi_pg_send_piece(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
 {
     const nxi_step *step = nxi_pg_step(job, job->careful_step);
 
-    if (step == NULL) {
-        job->is_released = job->is_released || !job->dead; /* the end: see send_commit */
-        return NXI_PG_SENT_ALL;
-    }
+    if (step == NULL)
+        return NXI_PG_SENT_ALL; /* the end: see send_commit */
     if (job->step != job->careful_step || job->row_end == 0) {
         job->step = job->careful_step;
         job->row = job->careful_row;

@@ -206,6 +206,9 @@ static bool give_up(void *state, nxi_request *request, nxi_request *tombstone)
         nxi_pg_job_release(pg, job);
         return false;
     }
+    tombstone->begin = request->begin; /* it may be begun again */
+    tombstone->isolation = request->isolation;
+    tombstone->deferrable = request->deferrable;
     job->dead = true;
     job->request = tombstone;
     tombstone->wire = job;

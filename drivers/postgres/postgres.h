@@ -4,7 +4,7 @@
  * A request becomes a job. Jobs wait in a queue until fill turns them into messages; every message that is answered leaves a unit
  * in a ring, and decode meets the answers with the units in order. Nothing here does input or output.
  *
- *   put -> queue -> train.c (one job after another: messages.c, bind.c, write.c) -> out
+ *   put -> queue -> train.c (one job after another: block.c, messages.c, bind.c, write.c) -> out
  *   in  -> frame.c (whole messages) -> answer.c (unit by unit: result.c) -> finished, or again into the queue
  *
  * Facts: PostgreSQL 15 documentation, 55.2 "Message Flow", 55.7 "Message Formats".
@@ -86,8 +86,9 @@ typedef struct nxi_pg_job {
     bool is_read;            /* shares its Sync with others */
     bool is_implicit;        /* the Sync is its transaction's begin and end */
     bool is_explicit;        /* BEGIN was sent by this job */
-    bool has_own_savepoint;
-    bool is_released; /* that savepoint, by the last wave, although the job was careful or is dead */
+    bool has_own_savepoint; /* see block.c */
+    bool begins;            /* a transaction that goes on behind it */
+    bool is_back;           /* the wave under way, or the last one, has undone all of it */
     bool is_failed;    /* by an error of the server, in the wave under way */
     bool is_spoilt;    /* by an error of ours: the server was made to fail */
     bool was_open;     /* a restart has to leave a transaction that it had begun */
@@ -100,7 +101,8 @@ typedef struct nxi_pg_job {
     bool stands;     /* it failed, but what it wrote is committed */
     bool ends_there; /* commits: to be known when the request is gone */
     uint32_t retries;   /* how often it was begun again */
-    uint8_t tries_back; /* dead: how often its savepoint was gone back to */
+    uint8_t tries_back; /* dead: how often it was undone */
+    uint32_t own;       /* number of its savepoint */
     nxi_pg_mode mode;
     nxi_pg_stage stage;
     uint32_t units;         /* in the ring */
@@ -202,6 +204,8 @@ typedef struct nxi_pg {
     bool unsynced;  /* reads were sent, and their Sync was not */
     bool may_be_hit; /* an interrupt is under way, and has hit nothing yet */
     bool skipping;  /* the server skips up to the next Sync */
+    uint32_t own_last; /* number of the last savepoint that a job had for itself */
+    uint32_t own_open; /* of the one that the server has still; 0: none */
     /* framing */
     nxi_buf partial;
     /* expected answers */
@@ -358,15 +362,25 @@ void nxi_pg_job_unasked(nxi_pg *pg, nxi_pg_job *job);
 void nxi_pg_job_spoil(nxi_pg *pg, nxi_pg_job *job, size_t step, const nx_error *error, nxi_buf *out);
 /* The steps from job->step up to `end`. */
 nxi_pg_sent nxi_pg_send_steps(nxi_pg *pg, nxi_pg_job *job, size_t end, nxi_buf *out, size_t enough);
-/* Text without parameters and with no result of interest. False: out of memory. */
-NX_MUST_CHECK bool nxi_pg_send_text(nxi_pg *pg, nxi_pg_job *job, const char *sql, nxi_buf *out);
-
 /* Stream position of the end of `out`. */
 static inline uint64_t nxi_pg_position(const nxi_pg *pg, const nxi_buf *out)
 {
     return pg->position + (out->size - pg->position_base);
 }
 void nxi_pg_cursor_drop(nxi_pg *pg, uint64_t number);
+
+/* ------------------------------------------------------------------------------ block.c */
+
+/* Text without parameters and with no result of interest. False: out of memory. */
+NX_MUST_CHECK bool nxi_pg_send_text(nxi_pg *pg, nxi_pg_job *job, const char *sql, nxi_buf *out);
+/* What stands in front of the steps of a job's next wave, and behind them; of a dead one, the way back. False: out of memory. */
+NX_MUST_CHECK bool nxi_pg_send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out);
+NX_MUST_CHECK bool nxi_pg_send_end(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out);
+/* Its first step is a savepoint, and what it writes stands behind that. */
+static inline bool nxi_pg_has_guard(const nxi_request *request)
+{
+    return request->step_count > 0 && request->steps[0].kind == NXI_STEP_SAVEPOINT;
+}
 
 /* ------------------------------------------------------------------------------ careful.c */
 
@@ -406,7 +420,7 @@ nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi
 /* One message of the server. */
 NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink,
                                       nx_error *error);
-/* Inside a transaction, a job behind a savepoint of its own has failed, or stands in part: it has to be gone back to. */
+/* Of a job that was given up inside a transaction: what it has done is there, in whole or in part, and can be undone. */
 bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job);
 
 /* ------------------------------------------------------------------------------ result.c */

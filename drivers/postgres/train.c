@@ -11,8 +11,6 @@
 
 #include <stdio.h>
 
-#define OWN_SAVEPOINT "nxi_own"
-
 /* ------------------------------------------------------------------------------ taking requests */
 
 static bool is_read_step(const nxi_step *step)
@@ -62,6 +60,7 @@ nx_status nxi_pg_put(void *state, nxi_request *request)
         return nxi_request_fail(request, 0, NX_ENOMEM, "%s", "");
     job->is_read = is_read(request);
     job->is_implicit = !job->is_read && is_implicit(request);
+    job->begins = request->transaction != 0 && request->begin != NXI_BEGIN_NONE && request->end == NXI_END_NONE;
     nxi_pg_enqueue(pg, job);
     return NX_OK;
 }
@@ -103,62 +102,6 @@ void nxi_pg_job_restart(nxi_pg_job *job, nxi_pg_mode mode)
     job->copying = false;
     job->request->commit_position = 0;
     forget_results(job->request);
-}
-
-/* ------------------------------------------------------------------------------ texts */
-
-static bool send_prepared_text(nxi_pg *pg, nxi_pg_job *job, nxi_pg_use use, nxi_pg_prepared *p, nxi_buf *out)
-{
-    nxi_pg_unit *unit;
-    nx_error error;
-
-    if (p == NULL || nxi_pg_bind_values(out, "", p, NULL, 0, false, &error) != NX_OK)
-        return false;
-    nxi_pg_put_execute(out, "", 0);
-    unit = nxi_pg_expect(pg, NXI_PG_UNIT_EXECUTE, job, p);
-    if (unit == NULL)
-        return false;
-    unit->use = use;
-    unit->step = (uint32_t)job->step;
-    return !out->failed;
-}
-
-bool nxi_pg_send_text(nxi_pg *pg, nxi_pg_job *job, const char *sql, nxi_buf *out)
-{
-    return send_prepared_text(pg, job, NXI_PG_FOR_NOTHING, nxi_pg_prepare_text(pg, job, 0, sql, NULL, 0, out), out);
-}
-
-/* Texts that come again and again stay prepared. */
-static bool send_fixed(nxi_pg *pg, nxi_pg_job *job, nxi_pg_fixed which, nxi_buf *out)
-{
-    static const char *const texts[] = {
-        [NXI_PG_FIXED_BEGIN] = "BEGIN", [NXI_PG_FIXED_COMMIT] = "COMMIT", [NXI_PG_FIXED_ROLLBACK] = "ROLLBACK"
-    };
-    nxi_pg_prepared *p = nxi_pg_prepare_text(pg, job, (uint64_t)which + 1, texts[which], NULL, 0, out);
-
-    return send_prepared_text(pg, job, which == NXI_PG_FIXED_COMMIT ? NXI_PG_FOR_COMMIT : NXI_PG_FOR_NOTHING, p, out);
-}
-
-static bool send_begin(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    static const char *const levels[] = { [NX_ISOLATION_DEFAULT] = "",
-                                          [NX_ISOLATION_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
-                                          [NX_ISOLATION_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ",
-                                          [NX_ISOLATION_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE" };
-    const nxi_request *request = job->request;
-    nx_isolation isolation = job->dead ? NX_ISOLATION_DEFAULT : request->isolation;
-    char sql[128];
-
-    if (isolation == NX_ISOLATION_DEFAULT && request->begin == NXI_BEGIN_SNAPSHOT)
-        isolation = NX_ISOLATION_REPEATABLE_READ;
-    if (isolation == NX_ISOLATION_DEFAULT && request->begin == NXI_BEGIN_READ)
-        isolation = NX_ISOLATION_SERIALIZABLE;
-    job->is_explicit = true;
-    if (isolation == NX_ISOLATION_DEFAULT && !request->deferrable)
-        return send_fixed(pg, job, NXI_PG_FIXED_BEGIN, out);
-    (void)snprintf(sql, sizeof(sql), "BEGIN%s%s%s", levels[isolation], request->begin == NXI_BEGIN_SNAPSHOT ? " READ ONLY" : "",
-                   request->deferrable ? " DEFERRABLE" : "");
-    return nxi_pg_send_text(pg, job, sql, out);
 }
 
 static bool send_savepoint_step(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, nxi_buf *out)
@@ -408,113 +351,6 @@ nxi_pg_sent nxi_pg_send_steps(nxi_pg *pg, nxi_pg_job *job, size_t end, nxi_buf *
 
 /* ------------------------------------------------------------------------------ the stages of a wave */
 
-static bool writes_many(const nxi_request *request)
-{
-    for (size_t i = 0; i < request->step_count; i++) {
-        const nxi_step *step = &request->steps[i];
-        if (step->kind == NXI_STEP_WRITE && (step->row_count > 1 || step->set_aside))
-            return true;
-    }
-    return false;
-}
-
-/* SQL of the application, and a read that is asked to fail rather than wait, may do so without costing the transaction. */
-static bool may_fail(const nxi_request *request)
-{
-    for (size_t i = 0; i < request->step_count; i++) {
-        const nxi_step *step = &request->steps[i];
-        if (step->kind == NXI_STEP_EXECUTE || step->read_any || (step->kind == NXI_STEP_FETCH && step->statement->nowait))
-            return true;
-    }
-    return false;
-}
-
-static bool has_guard(const nxi_request *request)
-{
-    return request->step_count > 0 && request->steps[0].kind == NXI_STEP_SAVEPOINT;
-}
-
-/* Back to where the transaction was before this job, and into it again. */
-static bool send_again(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    const nxi_request *request = job->request;
-    char sql[64];
-
-    if (job->is_implicit || request->begin != NXI_BEGIN_NONE) {
-        if (job->was_open && !send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out))
-            return false;
-        if (job->mode != NXI_PG_CAREFUL && job->is_implicit)
-            return true;
-        return send_begin(pg, job, out);
-    }
-    if (has_guard(request)) {
-        (void)snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT nxi_%u", (unsigned)request->steps[0].level);
-        job->step = 1;
-        return nxi_pg_send_text(pg, job, sql, out);
-    }
-    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out);
-}
-
-static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    const nxi_request *request = job->request;
-
-    if (request->begin != NXI_BEGIN_NONE && !job->is_implicit)
-        return send_begin(pg, job, out);
-    if (request->transaction == 0 || job->is_implicit || request->end != NXI_END_NONE || has_guard(request) ||
-        (!writes_many(request) && !may_fail(request)))
-        return true;
-    job->has_own_savepoint = true;
-    return nxi_pg_send_text(pg, job, "SAVEPOINT " OWN_SAVEPOINT, out);
-}
-
-static bool send_back(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    job->is_released = true;
-    return nxi_pg_send_text(pg, job, "ROLLBACK TO SAVEPOINT " OWN_SAVEPOINT, out) &&
-           nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
-}
-
-static bool send_undo(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    bool whole = job->is_implicit || job->request->begin != NXI_BEGIN_NONE || job->request->end == NXI_END_COMMIT;
-    return whole || !job->has_own_savepoint ? send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out) : send_back(pg, job, out);
-}
-
-/*
- * A request of a transaction that is not there: it was given up before it had begun, or SQL text has ended it. The status is that
- * after all that may have begun it, because others are not sent before that is answered.
- */
-static bool is_orphan(const nxi_pg *pg, const nxi_pg_job *job)
-{
-    const nxi_request *request = job->request;
-
-    return pg->status == 'I' && request->transaction != 0 && request->begin == NXI_BEGIN_NONE && request->end != NXI_END_ROLLBACK;
-}
-
-static bool send_start(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    nx_error error;
-
-    if (job->request == NULL || job->is_read)
-        return true;
-    if (job->dead)
-        return job->is_explicit ? pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out)
-                                : !nxi_pg_is_wrecked(pg, job) || send_back(pg, job, out);
-    if (job->mode == NXI_PG_UNDO)
-        return send_undo(pg, job, out);
-    if (job->retries == 0 && job->mode == NXI_PG_NORMAL && is_orphan(pg, job)) {
-        (void)nxi_fail(&error, NX_EABORTED, "the transaction has ended before this operation");
-        nxi_pg_job_spoil(pg, job, 0, &error, out);
-        return !out->failed;
-    }
-    if (job->retries == 0 && job->mode == NXI_PG_NORMAL)
-        return send_first(pg, job, out);
-    if (job->careful_piece)
-        return nxi_pg_send_piece_start(pg, job, out);
-    return send_again(pg, job, out);
-}
-
 static nxi_pg_sent send_body(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t enough)
 {
     if (job->request == NULL || job->mode == NXI_PG_UNDO)
@@ -524,36 +360,6 @@ static nxi_pg_sent send_body(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t e
     if (!job->careful_piece)
         return nxi_pg_send_steps(pg, job, job->careful_step, out, enough);
     return nxi_pg_send_piece(pg, job, out, enough);
-}
-
-/* What the transaction ends with, if it ends here. */
-static bool send_commit(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    nxi_request *request = job->request;
-
-    if (request->end == NXI_END_ROLLBACK)
-        return send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
-    if (request->end != NXI_END_COMMIT && !(job->is_implicit && job->is_explicit))
-        return !job->has_own_savepoint || nxi_pg_send_text(pg, job, "RELEASE SAVEPOINT " OWN_SAVEPOINT, out);
-    if (job->is_implicit && !job->is_explicit)
-        return true;
-    if (!send_fixed(pg, job, NXI_PG_FIXED_COMMIT, out))
-        return false;
-    request->commit_position = nxi_pg_position(pg, out);
-    return true;
-}
-
-static bool send_end(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
-{
-    bool spoilt = job->is_spoilt || job->is_failed || job->dead;
-
-    if (job->request == NULL || job->is_read || job->mode == NXI_PG_UNDO || spoilt)
-        return true;
-    if (job->mode == NXI_PG_NORMAL)
-        return send_commit(pg, job, out);
-    if (!job->careful_piece)
-        return true;
-    return job->careful_step < job->request->step_count ? nxi_pg_send_piece_end(pg, job, out) : send_commit(pg, job, out);
 }
 
 static bool send_sync(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
@@ -616,7 +422,7 @@ static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t en
             if (!send_sync(pg, NULL, out))
                 out->failed = true;
         }
-        if (!send_start(pg, job, out))
+        if (!nxi_pg_send_start(pg, job, out))
             out->failed = true;
         job->stage = NXI_PG_STAGE_STEPS;
     }
@@ -629,7 +435,7 @@ static nxi_pg_sent send_job(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t en
     if (job->stage == NXI_PG_STAGE_END) {
         if (job->is_failed)
             job->copying = false; /* the server has left it */
-        if (!send_end(pg, job, out))
+        if (!nxi_pg_send_end(pg, job, out))
             out->failed = true;
         job->stage = NXI_PG_STAGE_SYNC;
     }
@@ -654,7 +460,8 @@ static bool holds_others(const nxi_pg_job *job)
         return true;
     if (job->request == NULL || job->is_read || job->mode == NXI_PG_UNDO)
         return false;
-    return job->is_explicit || job->has_own_savepoint || (!job->is_implicit && (job->ends_there || has_guard(job->request)));
+    return job->is_explicit || job->has_own_savepoint ||
+           (!job->is_implicit && (job->ends_there || nxi_pg_has_guard(job->request)));
 }
 
 bool nxi_pg_fill(void *state, nxi_buf *out, size_t enough, uint64_t position)

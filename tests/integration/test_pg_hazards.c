@@ -112,11 +112,16 @@ Test(pg_hazards, a_row_that_comes_before_a_drop_is_not_lost, .timeout = 60)
 
 /* ------------------------------------------------------------------------------ stopped inside a transaction */
 
-static nx_status insert_in(nx_session *s, int number)
+static nx_op start_insert(nx_session *s, int number)
 {
     nx_value value = nx_value_i64(number);
 
-    return status_of(nx_session_execute(s, db, "INSERT INTO t VALUES (?::int)", &value, 1, NULL));
+    return nx_session_execute(s, db, "INSERT INTO t VALUES (?::int)", &value, 1, NULL);
+}
+
+static nx_status insert_in(nx_session *s, int number)
+{
+    return status_of(start_insert(s, number));
 }
 
 /* Whether by hand or by its deadline: the statement is undone, and nothing else. */
@@ -153,6 +158,102 @@ Test(pg_hazards, a_session_goes_on_after_a_statement_was_cancelled, .timeout = 6
 Test(pg_hazards, a_session_goes_on_after_a_statement_was_late, .timeout = 60)
 {
     stop_in_a_session(true);
+}
+
+/* The server has done it, and its answer is here, but nobody has looked yet: cancelled is cancelled. */
+static void cancel_what_is_over(nx_session *s, int number)
+{
+    nx_op op = start_insert(s, number);
+
+    cr_assert_eq(nx_submit(loop), NX_OK);
+    pause_ms(30);
+    cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
+    cr_assert_eq(status_of(op), NX_ECANCELED);
+}
+
+/* Also the statement that begins the transaction, and the one before its end. */
+Test(pg_hazards, a_statement_that_is_cancelled_when_it_is_over_is_undone, .timeout = 60)
+{
+    static const nx_session_options levels[] = { { .retry = 0 }, { .isolation = NX_ISOLATION_SERIALIZABLE } };
+
+    open_db(NULL);
+    pgk_do(&kit, "CREATE TABLE t (a int)");
+    for (size_t i = 0; i < NXI_COUNT(levels); i++) {
+        nx_session *s = nx_session_begin(loop, &levels[i]);
+        cancel_what_is_over(s, 1);
+        cr_assert_eq(insert_in(s, 2), NX_OK);
+        cancel_what_is_over(s, 3);
+        cr_assert_eq(insert_in(s, 4), NX_OK);
+        nx_completion c = nx_await(loop, nx_session_select_raw(s, db, "SHOW transaction_isolation", NULL, 0, NULL));
+        cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+        cr_assert_str_eq(c.raw->values[0].text.data, i == 0 ? "read committed" : "serializable");
+        nx_seen(loop, &c);
+        cancel_what_is_over(s, 5);
+        cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
+        cr_assert_eq(nx_session_outcome(s), NX_OUTCOME_COMMITTED);
+        nx_session_free(s);
+    }
+    cr_assert_eq(pgk_number(&kit, "SELECT sum(a) FROM t"), 12);
+    end_db();
+}
+
+/* Whenever the cancel comes: what completed as cancelled is not there, and what completed well is. */
+Test(pg_hazards, statements_that_are_cancelled_at_any_moment, .timeout = 120)
+{
+    enum { SESSIONS = 60, STATEMENTS = 8 };
+    unsigned seed = 1, cancelled = 0, lost = 0;
+    char sql[128];
+
+    open_db(NULL);
+    pgk_do(&kit, "CREATE TABLE t (a int)");
+    for (int i = 0; i < SESSIONS; i++) {
+        nx_session *s = nx_session_begin(loop, NULL);
+        bool done[STATEMENTS];
+        for (int k = 0; k < STATEMENTS; k++) {
+            nx_op op = start_insert(s, i * STATEMENTS + k);
+            cr_assert_eq(nx_submit(loop), NX_OK);
+            seed = seed * 1103515245 + 12345;
+            nanosleep(&(struct timespec){ .tv_nsec = (long)(seed >> 16 & 1023) * 500 }, NULL);
+            if (k % 2 == i % 2)
+                cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
+            nx_status status = status_of(op);
+            done[k] = status == NX_OK;
+            cr_assert(done[k] || status == NX_ECANCELED || status == NX_EABORTED, "%s", nx_status_name(status));
+            cancelled += status == NX_ECANCELED;
+        }
+        /* A cancel may hit what is around a statement, and cost the transaction. */
+        bool committed = status_of(nx_session_end(s, NULL)) == NX_OK;
+        lost += !committed;
+        nx_session_free(s);
+        for (int k = 0; k < STATEMENTS; k++) {
+            snprintf(sql, sizeof(sql), "SELECT count(*) FROM t WHERE a = %d", i * STATEMENTS + k);
+            cr_assert_eq(pgk_number(&kit, sql), committed && done[k], "statement %d of session %d", k, i);
+        }
+    }
+    cr_expect_gt(cancelled, 0u);
+    cr_expect_lt(lost, (unsigned)SESSIONS / 4, "%u", lost);
+    end_db();
+}
+
+/* A flush that begins the transaction, too: its rows are new still, and are written once. */
+Test(pg_hazards, a_flush_that_is_cancelled_when_it_is_over_is_undone, .timeout = 60)
+{
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL)");
+    map();
+    nx_session *s = nx_session_begin(loop, NULL);
+    for (int i = 0; i < 5; i++)
+        ((Plot *)nx_new(s, Plot))->id = i + 1;
+    nx_op op = nx_flush(s, NULL);
+    wait_for("SELECT count(*) FROM pg_locks WHERE relation = 'plot'::regclass AND mode = 'RowExclusiveLock'");
+    pause_ms(30);
+    cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
+    cr_assert_eq(status_of(op), NX_ECANCELED);
+    nx_completion c = nx_await(loop, nx_session_end(s, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    nx_session_free(s);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot"), 5);
+    end_db();
 }
 
 /* ------------------------------------------------------------------------------ cancel requests that nobody takes */

@@ -120,7 +120,7 @@ Test(pg_train, a_status_that_does_not_fit)
     cr_assert(tk_put(tk_of(tk_execute("write 3"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
     cr_assert(tk_put(tk_of(tk_execute("COMMIT"), 5, NXI_BEGIN_NONE, NXI_END_NONE)));
     cr_assert(tk_run());
-    expect_report("b 1 open; c ESTATE/25P01 unknown; ");
+    expect_report("b 1 open; c ESTATE unknown; ");
 }
 
 /* ------------------------------------------------------------------------------ bad rows */
