@@ -1,9 +1,10 @@
 /*
  * pg_hazards - what others do at the wrong moment, and tables that are not quite ordinary: writers beside a DROP, statements that
- * are stopped inside a transaction, cancel requests that nobody takes, partitioned tables, long names.
+ * are stopped inside a transaction, cancel requests that nobody takes, a deadlock, partitioned tables, long names.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -21,6 +22,11 @@ NX_ENTITY(Plot, PLOT)
     FIELD(E, REQ, i32, a_column_whose_name_is_so_long_that_an_index_cannot_have_1, .unique = true)                               \
     FIELD(E, REQ, i32, a_column_whose_name_is_so_long_that_an_index_cannot_have_2, .index = true)
 NX_ENTITY(Lengthy, LENGTHY)
+#define CROSSED(FIELD, E)                                                                                                        \
+    FIELD(E, PK, i64, id)                                                                                                        \
+    FIELD(E, REQ, i32, by_one)                                                                                                   \
+    FIELD(E, REQ, i32, by_other)
+NX_ENTITY(Crossed, CROSSED)
 
 static pg_kit kit;
 static nx_loop *loop;
@@ -404,6 +410,99 @@ Test(pg_hazards, a_cancel_that_was_given_up_ends_its_transaction, .timeout = 60)
     cr_assert_eq(pgk_number(&kit, "SELECT sum(a) FROM t"), 3);
     nx_loop_close(loop);
     pgp_stop(&proxy);
+    pgk_close(&kit);
+}
+
+/* ------------------------------------------------------------------------------ a deadlock */
+
+/* One of two threads, with a loop of its own. What it asserts is for the test's own thread to look at. */
+typedef struct crossing {
+    nx_bind_options options;
+    pthread_barrier_t *met;
+    bool is_other;
+    nx_loop *loop;
+    nx_db *db;
+    unsigned attempts;
+    nx_status set_up, status;
+    nx_error error;
+} crossing;
+
+static nx_status change(nx_session *s, const crossing *c, int64_t id)
+{
+    nx_completion found = nx_await(c->loop, nx_get(s, Crossed, nx_eq(Crossed_.id, id), NULL));
+
+    if (found.status != NX_OK || found.count != 1)
+        return found.status == NX_OK ? NX_ENOTFOUND : found.status;
+    Crossed *row = found.rows[0];
+    if (c->is_other)
+        row->by_other = 1;
+    else
+        row->by_one = 1;
+    return nx_await(c->loop, nx_flush(s, NULL)).status;
+}
+
+/* The rows in opposite orders; the first time only when both have the lock of their first one. */
+static nx_status cross(nx_session *s, void *context)
+{
+    crossing *c = context;
+    nx_status status = change(s, c, c->is_other ? 2 : 1);
+
+    if (c->attempts++ == 0)
+        (void)pthread_barrier_wait(c->met);
+    return status == NX_OK ? change(s, c, c->is_other ? 1 : 2) : status;
+}
+
+static nx_status set_up_crossing(crossing *c)
+{
+    nx_status status = nx_loop_open(NULL, &c->loop, NULL);
+
+    if (status != NX_OK)
+        return status;
+    c->db = nx_db_new(c->loop, NX_ENTITIES(Crossed));
+    status = nx_await(c->loop, nx_bind(c->db, "postgres", &c->options, NULL)).status;
+    if (status == NX_OK)
+        status = nx_await(c->loop, nx_generate_mapping(c->db, 0, NULL)).status;
+    return status == NX_OK ? nx_await(c->loop, nx_execute(c->db, "SET deadlock_timeout = '20ms'", NULL, 0, NULL)).status : status;
+}
+
+static void *run_crossing(void *context)
+{
+    crossing *c = context;
+
+    c->set_up = set_up_crossing(c);
+    if (c->set_up != NX_OK)
+        (void)pthread_barrier_wait(c->met); /* the other one shall not wait for ever */
+    else
+        c->status = nx_run_in_session(c->loop, &(nx_session_options){ .retry = 3 }, cross, c, &c->error);
+    nx_loop_close(c->loop);
+    return NULL;
+}
+
+/* Two of our sessions lock two rows crosswise: the server ends one of them, which is repeated. */
+Test(pg_hazards, the_loser_of_two_sessions_is_repeated, .timeout = 60)
+{
+    crossing both[2] = { { .is_other = false }, { .is_other = true } };
+    pthread_barrier_t met;
+    pthread_t threads[2];
+
+    pgk_open(&kit);
+    pgk_do(&kit, "CREATE TABLE crossed (id int8 PRIMARY KEY, by_one int4 NOT NULL, by_other int4 NOT NULL); "
+                 "INSERT INTO crossed VALUES (1, 0, 0), (2, 0, 0)");
+    cr_assert_eq(pthread_barrier_init(&met, NULL, 2), 0);
+    for (int i = 0; i < 2; i++) {
+        both[i].options = pgk_options(&kit, PGK_SOCKET);
+        both[i].met = &met;
+        cr_assert_eq(pthread_create(&threads[i], NULL, run_crossing, &both[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    cr_assert_eq(pthread_barrier_destroy(&met), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(both[i].set_up, NX_OK, "%s", nx_status_name(both[i].set_up));
+        cr_assert_eq(both[i].status, NX_OK, "%s: %s", nx_status_name(both[i].status), both[i].error.message);
+    }
+    cr_assert_eq(both[0].attempts + both[1].attempts, 3u, "%u and %u attempts", both[0].attempts, both[1].attempts);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM crossed WHERE by_one = 1 AND by_other = 1"), 2);
     pgk_close(&kit);
 }
 

@@ -79,6 +79,13 @@ static bool is_seized(pg_proxy *p, pgp_pair *pair, bool to_client, const uint8_t
     return seized;
 }
 
+static void note_action(pg_proxy *p)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    p->has_acted = true;
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
 /* False: the connection ends. */
 static bool forward(pg_proxy *p, pgp_pair *pair, bool to_client)
 {
@@ -97,8 +104,12 @@ static bool forward(pg_proxy *p, pgp_pair *pair, bool to_client)
         size = (size_t)(plan->at - *passed);
         cut = true;
     }
-    if (plan->action == PGP_FLIP && plan->to_client == to_client && plan->at >= *passed && plan->at - *passed < size)
+    if (plan->action == PGP_FLIP && plan->to_client == to_client && plan->at >= *passed && plan->at - *passed < size) {
         buffer[plan->at - *passed] ^= plan->mask;
+        note_action(p);
+    }
+    if (cut)
+        note_action(p);
     *passed += size;
     return send_all(to_client ? pair->client : pair->server, buffer, size, to_client && plan->bytewise ? 1 : sizeof(buffer)) &&
            !cut;
@@ -186,6 +197,7 @@ void pgp_set(pg_proxy *p, pgp_plan plan)
     (void)pthread_mutex_lock(&p->lock);
     p->plan = plan;
     p->most[0] = p->most[1] = 0;
+    p->has_acted = false;
     (void)pthread_mutex_unlock(&p->lock);
 }
 
@@ -252,4 +264,14 @@ void pgp_wait_seized(pg_proxy *p)
         if (waits)
             usleep(1000);
     }
+}
+
+bool pgp_has_acted(pg_proxy *p)
+{
+    bool acted;
+
+    (void)pthread_mutex_lock(&p->lock);
+    acted = p->has_acted;
+    (void)pthread_mutex_unlock(&p->lock);
+    return acted;
 }

@@ -52,7 +52,7 @@ typedef struct pg_proxy {
     uint8_t late[16384];
     size_t late_size;
     uint64_t most[2]; /* bytes of the longest connection since the plan was made */
-    bool is_deaf;
+    bool is_deaf, has_acted;
 } pg_proxy;
 
 void pgp_start(pg_proxy *p);
@@ -67,6 +67,8 @@ void pgp_cut_all(pg_proxy *p);
  * nothing, and ends the connection. */
 void pgp_deliver(pg_proxy *p, char *ret_answer, size_t size);
 uint64_t pgp_most(pg_proxy *p, bool to_client);
+/* The last plan came to its byte. */
+bool pgp_has_acted(pg_proxy *p);
 /* From now on nobody takes new connections: the kernel makes them, and they are not answered. Those that are there go on. */
 void pgp_deafen(pg_proxy *p);
 
