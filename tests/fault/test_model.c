@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "fixture.h"
+#include "tests/support/test_kit.h"
 
 enum { ITEMS_MAX = 300, TITLE_SIZE = 24, SECONDS = 30, SECONDS_LONG = 600, NONE = -1 };
 
@@ -530,9 +531,9 @@ Test(model, random_work, .timeout = SECONDS_LONG + 120)
 {
     static const nxt_provider sqlite = { .name = "sqlite", .make = make_file, .remove = remove_files };
     static const nx_entity *const entities[] = { &Author_entity, &Post_entity, NULL };
-    const char *seed_text = getenv("NX_TEST_SEED"), *is_long = getenv("NX_TEST_LONG");
+    const char *seed_text = getenv("NX_TEST_SEED");
     uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 10) : (uint64_t)time(NULL) * 2654435761U + 1;
-    time_t until = time(NULL) + (is_long != NULL && is_long[0] == '1' ? SECONDS_LONG : SECONDS);
+    time_t until = time(NULL) + (tk_is_long() ? SECONDS_LONG : SECONDS);
     model *m = calloc(1, sizeof(*m));
 
     cr_assert_not_null(m);

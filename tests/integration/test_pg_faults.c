@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "nextorm.h"
 #include "tests/support/pg_kit.h"
+#include "tests/support/test_kit.h"
 
 #define ITEM(FIELD, E) FIELD(E, PK, i64, id)
 NX_ENTITY(Item, ITEM) /* numbers from 1 on */
@@ -28,21 +28,6 @@ enum { ITEMS = 1000 };
 static pg_kit kit;
 static nx_loop *loop;
 static nx_db *db;
-static uint64_t seed = 88172645463325252u;
-
-static bool is_long(void)
-{
-    const char *text = getenv("NX_TEST_LONG");
-    return text != NULL && text[0] == '1';
-}
-
-static unsigned random_below(unsigned limit)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 33) % limit;
-}
 
 static void open_db(uint16_t connections)
 {
@@ -51,12 +36,8 @@ static void open_db(uint16_t connections)
     pgk_open(&kit);
     options = pgk_options(&kit, PGK_SOCKET);
     options.pool_max = connections;
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NX_ENTITIES(Item, Nap, Sleep, Thing));
-    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
-    c = nx_await(loop, nx_generate_mapping(db, 0, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    db = pgk_bind(&options, NX_ENTITIES(Item, Nap, Sleep, Thing), &loop);
+    pgk_map(loop, db, 0);
 }
 
 static void make_items(void)
@@ -70,11 +51,6 @@ static void end_db(void)
 {
     nx_loop_close(loop);
     pgk_close(&kit);
-}
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
 static nx_completion execute(const char *sql)
@@ -109,35 +85,7 @@ static int64_t backend(void)
     return 0;
 }
 
-static int64_t running(const char *mark)
-{
-    char sql[256];
-
-    snprintf(
-        sql, sizeof(sql),
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%%s%%' AND pid <> pg_backend_pid()",
-        mark);
-    return pgk_number(&kit, sql);
-}
-
-static void wait_until_runs(const char *mark, int64_t count)
-{
-    for (int i = 0; running(mark) != count; i++) {
-        cr_assert_lt(i, 5000, "%s: not %d of them", mark, (int)count);
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-    }
-}
-
 /* ------------------------------------------------------------------------------ killed */
-
-static void kill_backend(int64_t pid)
-{
-    char sql[128];
-
-    snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%" PRId64 ")::int", pid);
-    (void)pgk_number(&kit, sql);
-}
 
 typedef struct victim {
     int64_t run;
@@ -161,7 +109,7 @@ static victim session_with_a_kill(int64_t run, int64_t pid, unsigned moment)
     for (unsigned i = 0; i < moment % 4; i++)
         cr_assert_eq(nx_submit(loop), NX_OK);
     if (moment % 8 < 4)
-        kill_backend(pid);
+        (void)pgk_kill(&kit, pid, 0);
     for (int i = 0; i < 2 && v.status == NX_OK; i++)
         v.status = nx_await(loop, ops[i]).status;
     if (v.status != NX_OK) { /* nobody would go on */
@@ -172,7 +120,7 @@ static victim session_with_a_kill(int64_t run, int64_t pid, unsigned moment)
     for (unsigned i = 0; i < moment % 3; i++)
         cr_assert_eq(nx_submit(loop), NX_OK);
     if (moment % 8 >= 4)
-        kill_backend(pid);
+        (void)pgk_kill(&kit, pid, 0);
     v.status = nx_await(loop, ops[2]).status;
     v.outcome = nx_session_outcome(s);
     nx_session_free(s);
@@ -197,18 +145,18 @@ static void check_victim(const victim *v)
 
 Test(pg_faults, backends_killed_in_sessions, .timeout = 3000)
 {
-    int kills = is_long() ? 1000 : 25, counts[3] = { 0 };
+    int kills = tk_is_long() ? 1000 : 25, counts[3] = { 0 };
 
     open_db(1);
     pgk_do(&kit, "CREATE TABLE t (run int8)");
     for (int run = 1; run <= kills; run++) {
         int64_t pid = backend();
-        victim v = session_with_a_kill(run, pid, random_below(24));
+        victim v = session_with_a_kill(run, pid, tk_random_below(24));
         char sql[128];
         /* Until the old backend is gone, an unknown transaction may still be under way. */
         snprintf(sql, sizeof(sql), "SELECT count(*) FROM pg_stat_activity WHERE pid = %" PRId64, pid);
         for (int i = 0; i < 5000 && pgk_number(&kit, sql) > 0; i++)
-            pause_ms(1);
+            tk_pause_ms(1);
         check_victim(&v);
         counts[v.status == NX_OK ? 0 : v.outcome == NX_OUTCOME_UNKNOWN ? 2 : 1]++;
     }
@@ -220,7 +168,7 @@ Test(pg_faults, backends_killed_in_sessions, .timeout = 3000)
 /* A constraint that is checked by COMMIT, slowly: the backend is killed between COMMIT and its answer. */
 Test(pg_faults, killed_between_commit_and_its_answer, .timeout = 300)
 {
-    int rounds = is_long() ? 50 : 5;
+    int rounds = tk_is_long() ? 50 : 5;
 
     open_db(1);
     pgk_do(&kit, "CREATE TABLE t (run int8); "
@@ -233,8 +181,8 @@ Test(pg_faults, killed_between_commit_and_its_answer, .timeout = 300)
         nx_session *s = nx_session_begin(loop, NULL);
         cr_assert_eq(nx_await(loop, nx_session_execute(s, db, "INSERT INTO t VALUES (?::int8)", &value, 1, NULL)).status, NX_OK);
         nx_op op = nx_session_end(s, NULL);
-        wait_until_runs("COMMIT", 1);
-        kill_backend(pid);
+        pgk_wait_for_sleepers(&kit, loop, "COMMIT", 1);
+        (void)pgk_kill(&kit, pid, 0);
         nx_completion c = nx_await(loop, op);
         cr_assert_neq(c.status, NX_OK);
         cr_assert_eq(nx_session_outcome(s), NX_OUTCOME_UNKNOWN);
@@ -251,21 +199,21 @@ Test(pg_faults, killed_while_idle_and_in_a_read, .timeout = 60)
     open_db(1);
     make_items();
     int64_t pid = backend();
-    kill_backend(pid);
-    pause_ms(100);
+    (void)pgk_kill(&kit, pid, 0);
+    tk_pause_ms(100);
     cr_assert_neq(backend(), pid, "another connection took its place");
     pid = backend();
     nx_op op = nx_count(nx_select(db, Sleep), NULL);
-    wait_until_runs("sleep", 1);
-    kill_backend(pid);
+    pgk_wait_for_sleepers(&kit, loop, "sleep", 1);
+    (void)pgk_kill(&kit, pid, 0);
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST);
     cr_assert_str_eq(c.error->sqlstate, "57P01");
     cr_assert(c.error->retryable, "it was a read");
     pid = backend();
     op = nx_execute(db, "SELECT pg_sleep(50)", NULL, 0, NULL);
-    wait_until_runs("pg_sleep", 1);
-    kill_backend(pid);
+    pgk_wait_for_sleepers(&kit, loop, "pg_sleep", 1);
+    (void)pgk_kill(&kit, pid, 0);
     c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST);
     cr_assert_not(c.error->retryable, "what that text does is not known");
@@ -279,7 +227,7 @@ Test(pg_faults, killed_while_idle_and_in_a_read, .timeout = 60)
 Test(pg_faults, cancels_at_random_moments, .timeout = 3000)
 {
     enum { WINDOW = 64 };
-    unsigned total = is_long() ? 100000 : 10000, done = 0, queued = 0, cancelled = 0, answers = 0;
+    unsigned total = tk_is_long() ? 100000 : 10000, done = 0, queued = 0, cancelled = 0, answers = 0;
     nx_op ops[WINDOW];
     uint64_t wanted[WINDOW];
     bool busy[WINDOW] = { false };
@@ -295,10 +243,10 @@ Test(pg_faults, cancels_at_random_moments, .timeout = 3000)
                                       : nx_get(db, Item, nx_eq(Item_.id, (int64_t)wanted[i]), &wanted[i]);
             busy[i] = true;
         }
-        if (random_below(2) == 0)
+        if (tk_random_below(2) == 0)
             cr_assert_eq(nx_submit(loop), NX_OK);
-        size_t hit = random_below(WINDOW);
-        if (busy[hit] && random_below(3) == 0)
+        size_t hit = tk_random_below(WINDOW);
+        if (busy[hit] && tk_random_below(3) == 0)
             cancelled += nx_op_cancel(loop, ops[hit]) == NX_OK;
         size_t ready;
         cr_assert_eq(nx_wait_many(loop, 1, 10000, &ready), NX_OK);
@@ -328,7 +276,7 @@ Test(pg_faults, reads_behind_a_cancelled_one, .timeout = 60)
         nx_op slow = nx_count(nx_select(db, Sleep), NULL), behind[8];
         for (size_t i = 0; i < 8; i++)
             behind[i] = nx_get(db, Item, nx_eq(Item_.id, (int64_t)i + 1), NULL);
-        wait_until_runs("sleep", 1);
+        pgk_wait_for_sleepers(&kit, loop, "sleep", 1);
         cr_assert_eq(nx_op_cancel(loop, slow), NX_OK);
         cr_assert_eq(nx_await(loop, slow).status, NX_ECANCELED);
         for (size_t i = 0; i < 8; i++) {
@@ -345,12 +293,9 @@ Test(pg_faults, what_runs_is_stopped_when_the_loop_is_closed, .timeout = 60)
 {
     open_db(1);
     (void)nx_execute(db, "SELECT pg_sleep(50) /* left behind */", NULL, 0, NULL);
-    wait_until_runs("left behind", 1);
+    pgk_wait_for_sleepers(&kit, loop, "left behind", 1);
     nx_loop_close(loop);
-    for (int i = 0; running("left behind") > 0; i++) {
-        cr_assert_lt(i, 5000, "they run on");
-        pause_ms(1);
-    }
+    pgk_wait_for_sleepers(&kit, NULL, "left behind", 0);
     pgk_close(&kit);
 }
 
@@ -375,7 +320,7 @@ Test(pg_faults, somebody_else_cancels, .timeout = 60)
     open_db(1);
     snprintf(sql, sizeof(sql), "SELECT pg_cancel_backend(%" PRId64 ")::int", backend());
     nx_op op = nx_select_raw(db, "SELECT 1 FROM pg_sleep(50) /* by hand */", NULL, 0, NULL);
-    wait_until_runs("by hand", 1);
+    pgk_wait_for_sleepers(&kit, loop, "by hand", 1);
     cr_assert_eq(pgk_number(&kit, sql), 1);
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ECANCELED);
@@ -390,7 +335,7 @@ Test(pg_faults, idle_in_transaction_timeout, .timeout = 60)
     cr_assert_eq(execute("SET idle_in_transaction_session_timeout = 50").status, NX_OK);
     nx_session *s = nx_session_begin(loop, NULL);
     cr_assert_eq(nx_await(loop, nx_session_execute(s, db, "INSERT INTO t VALUES (1)", NULL, 0, NULL)).status, NX_OK);
-    pause_ms(300);
+    tk_pause_ms(300);
     nx_completion c = nx_await(loop, nx_session_execute(s, db, "INSERT INTO t VALUES (2)", NULL, 0, NULL));
     cr_assert_eq(c.status, NX_ELOST, "%s", nx_status_name(c.status));
     cr_assert_neq(nx_await(loop, nx_session_end(s, NULL)).status, NX_OK);
@@ -402,14 +347,18 @@ Test(pg_faults, idle_in_transaction_timeout, .timeout = 60)
 
 Test(pg_faults, tables_change_under_load, .timeout = 120)
 {
+    static const char *const changes[] = { "ALTER TABLE t ALTER a TYPE int8, ADD c int",
+                                           "ALTER TABLE t ALTER a TYPE int4, DROP c" };
+
     open_db(2);
     pgk_do(&kit, "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x')");
     for (int round = 0; round < 30; round++) {
         nx_op ops[32];
         for (size_t i = 0; i < 32; i++) {
-            if (i == 16)
-                pgk_do(&kit,
-                       round % 2 == 0 ? "ALTER TABLE t ALTER a TYPE int8, ADD c int" : "ALTER TABLE t ALTER a TYPE int4, DROP c");
+            if (i == 16) { /* a read between its Parse and its Bind has the table, and goes on only with the loop */
+                cr_assert_eq(PQsendQuery(kit.conn, changes[round % 2]), 1);
+                pgk_finish(&kit, loop);
+            }
             ops[i] = i % 4 == 3 ? nx_execute(db, "UPDATE t SET b = 'y'", NULL, 0, NULL)
                                 : nx_select_raw(db, "SELECT * FROM t", NULL, 0, NULL);
             cr_assert_eq(nx_submit(loop), NX_OK);
@@ -490,15 +439,7 @@ typedef struct meeting {
 
 static void let_other_end(void)
 {
-    PGresult *result;
-
-    while (PQisBusy(kit.conn) != 0) { /* until our rollback is with the server */
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-        cr_assert_eq(PQconsumeInput(kit.conn), 1);
-    }
-    while ((result = PQgetResult(kit.conn)) != NULL)
-        PQclear(result);
+    pgk_finish(&kit, loop); /* when our rollback is with the server */
     pgk_do(&kit, "COMMIT");
 }
 
@@ -522,7 +463,7 @@ static nx_status meet(nx_session *s, void *context)
         cr_assert_eq(status, NX_OK);
         cr_assert_eq(PQsendQuery(kit.conn, "UPDATE t SET b = b + 10 WHERE a = 1"), 1);
         cr_assert_eq(PQflush(kit.conn), 0);
-        pause_ms(100);
+        tk_pause_ms(100);
     }
     return status == NX_OK ? touch(s, 2) : status;
 }

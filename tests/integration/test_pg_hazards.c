@@ -6,12 +6,12 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "nextorm.h"
 #include "tests/support/link_kit.h"
 #include "tests/support/pg_kit.h"
 #include "tests/support/pg_proxy.h"
+#include "tests/support/test_kit.h"
 
 #define PLOT(FIELD, E)                                                                                                           \
     FIELD(E, PK, i64, id)                                                                                                        \
@@ -39,16 +39,7 @@ static void open_db(const nx_entity *const *entities)
     pgk_open(&kit);
     options = pgk_options(&kit, PGK_SOCKET);
     options.pool_max = 2;
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, entities);
-    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
-}
-
-static void map(void)
-{
-    nx_completion c = nx_await(loop, nx_generate_mapping(db, 0, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    db = pgk_bind(&options, entities, &loop);
 }
 
 static void end_db(void)
@@ -57,35 +48,9 @@ static void end_db(void)
     pgk_close(&kit);
 }
 
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
-
 static nx_status status_of(nx_op op)
 {
     return nx_await(loop, op).status;
-}
-
-/* Until a query of the catalogue, which gives a number, gives one that is not 0. */
-static void wait_for(const char *sql)
-{
-    for (int i = 0; pgk_number(&kit, sql) == 0; i++) {
-        cr_assert_lt(i, 5000, "%s", sql);
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-    }
-}
-
-static void wait_until_runs(const char *mark)
-{
-    char sql[256];
-
-    snprintf(sql, sizeof(sql),
-             "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%%s%%' AND pid <> "
-             "pg_backend_pid()",
-             mark);
-    wait_for(sql);
 }
 
 /* ------------------------------------------------------------------------------ a writer beside a DROP */
@@ -101,7 +66,7 @@ Test(pg_hazards, a_row_that_comes_before_a_drop_is_not_lost, .timeout = 60)
     PQclear(PQexec(writer, "BEGIN"));
     PQclear(PQexec(writer, "INSERT INTO plot VALUES (1)"));
     nx_op op = nx_drop_table(db, "plot", 0, NULL);
-    wait_for(waits);
+    pgk_wait_for(&kit, loop, waits);
     PQclear(PQexec(writer, "COMMIT"));
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ESTATE, "%s", nx_status_name(c.status));
@@ -142,7 +107,7 @@ static void stop_in_a_session(bool late)
         if (late)
             cr_assert_eq(nx_op_deadline(loop, op, 50), NX_OK);
         else
-            wait_until_runs("stopped");
+            pgk_wait_for_sleepers(&kit, loop, "stopped", 1);
         if (!late)
             cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
         cr_assert_eq(status_of(op), late ? NX_EDEADLINE : NX_ECANCELED);
@@ -313,15 +278,12 @@ Test(pg_hazards, cancels_that_nobody_takes_hold_nobody_up, .timeout = 60)
     char dsn[640];
     snprintf(dsn, sizeof(dsn), "%s connect_timeout=4", options.dsn);
     options.dsn = dsn;
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NULL);
-    cr_assert_eq(status_of(nx_bind(db, "postgres", &options, NULL)), NX_OK);
+    db = pgk_bind(&options, NULL, &loop);
     for (int i = 0; i < COUNT; i++) {
         sessions[i] = nx_session_begin(loop, NULL);
         ops[i] = nx_session_execute(sessions[i], db, "SELECT pg_sleep(50) /* deaf */", NULL, 0, NULL);
     }
-    wait_for("SELECT (count(*) = 6)::int FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%deaf%' AND pid <> "
-             "pg_backend_pid()");
+    pgk_wait_for_sleepers(&kit, loop, "deaf", COUNT);
     pgp_deafen(&proxy);
     for (int i = 0; i < COUNT; i++) {
         cr_assert_eq(nx_op_cancel(loop, ops[i]), NX_OK);
@@ -562,7 +524,7 @@ Test(pg_hazards, upserts_into_a_partitioned_table, .timeout = 60)
                  "CREATE TABLE plot_1 PARTITION OF plot FOR VALUES FROM (0) TO (60); "
                  "CREATE TABLE plot_2 (gone text, number int4 NOT NULL, id int8 NOT NULL); ALTER TABLE plot_2 DROP COLUMN gone; "
                  "ALTER TABLE plot ATTACH PARTITION plot_2 FOR VALUES FROM (60) TO (1000000)");
-    map();
+    pgk_map(loop, db, 0);
     upsert_all_ways();
     end_db();
 }
@@ -632,7 +594,7 @@ Test(pg_hazards, upserts_into_a_view, .timeout = 60)
     open_db(NX_ENTITIES(Plot));
     pgk_do(&kit,
            "CREATE TABLE land (id int8 PRIMARY KEY, number int4 NOT NULL); CREATE VIEW plot AS SELECT id, number FROM land");
-    map();
+    pgk_map(loop, db, 0);
     upsert_all_ways();
     end_db();
 }
@@ -641,7 +603,7 @@ Test(pg_hazards, upserts_into_an_ordinary_table, .timeout = 60)
 {
     open_db(NX_ENTITIES(Plot));
     pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL)");
-    map();
+    pgk_map(loop, db, 0);
     upsert_all_ways();
     end_db();
 }
@@ -650,8 +612,9 @@ Test(pg_hazards, upserts_into_an_ordinary_table, .timeout = 60)
 Test(pg_hazards, long_names_are_shortened, .timeout = 60)
 {
     open_db(NX_ENTITIES(Lengthy));
-    nx_completion c = nx_await(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    nx_completion c;
+
+    pgk_map(loop, db, NX_CREATE_TABLES);
     cr_assert_eq(status_of(nx_create_tables(db, NULL)), NX_OK);
     cr_assert_eq(
         pgk_number(&kit, "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND length(indexname) = 63"), 2);

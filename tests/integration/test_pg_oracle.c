@@ -55,15 +55,11 @@ static nxi_memory *memory;
 static void open_both(void)
 {
     nx_bind_options options;
-    nx_completion bound;
 
     pgk_open(&kit);
     options = pgk_options(&kit, PGK_SOCKET);
     memory = nxi_memory_new(0);
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NULL);
-    bound = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(bound.status, NX_OK, "%s", bound.error == NULL ? "" : bound.error->message);
+    db = pgk_bind(&options, NULL, &loop);
 }
 
 static void close_both(void)

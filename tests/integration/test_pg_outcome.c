@@ -7,12 +7,11 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "nextorm.h"
 #include "tests/support/pg_kit.h"
 #include "tests/support/pg_proxy.h"
+#include "tests/support/test_kit.h"
 
 #define THING(FIELD, E)                                                                                                          \
     FIELD(E, PK, i64, id)                                                                                                        \
@@ -25,26 +24,6 @@ static pg_kit kit;
 static pg_proxy proxy;
 static nx_loop *loop;
 static nx_db *db;
-static uint64_t seed = 88172645463325252u;
-
-static bool is_long(void)
-{
-    const char *text = getenv("NX_TEST_LONG");
-    return text != NULL && text[0] == '1';
-}
-
-static unsigned random_below(unsigned limit)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 33) % limit;
-}
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
 
 static void set_up(void)
 {
@@ -64,12 +43,8 @@ TestSuite(pg_outcome, .init = set_up, .fini = tear_down, .timeout = 300);
 static void bind_with(nx_bind_options options, unsigned map_flags)
 {
     options.pool_timeout_ms = 60000;
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NX_ENTITIES(Thing));
-    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
-    c = nx_await(loop, nx_generate_mapping(db, map_flags, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    db = pgk_bind(&options, NX_ENTITIES(Thing), &loop);
+    pgk_map(loop, db, map_flags);
 }
 
 /* Through the proxy, one connection, which is there afterwards and knows the statement. */
@@ -282,11 +257,7 @@ static void wait_until_it_sleeps(const char *table)
         "SELECT count(*) FROM pg_stat_activity AS a WHERE wait_event = 'PgSleep' AND EXISTS (SELECT FROM pg_locks AS l WHERE "
         "l.pid = a.pid AND l.relation = '%s.%s'::regclass AND l.mode = 'RowExclusiveLock')",
         kit.schema, table);
-    for (int i = 0; pgk_number(&kit, sql) == 0; i++) {
-        cr_assert_lt(i, 5000, "nobody sleeps");
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-    }
+    pgk_wait_for(&kit, loop, sql);
 }
 
 static void wait_until_it_commits(void)
@@ -342,14 +313,8 @@ Test(pg_outcome, the_question_is_lost_and_asked_again)
     nx_op op = nx_session_end(s, NULL);
     wait_until_it_commits();
     pgp_cut_all(&proxy);
-    for (int i = 0;
-         pgk_number(&kit, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%.nextorm_token AS t%' AND "
-                          "wait_event_type = 'Lock'") == 0;
-         i++) {
-        cr_assert_lt(i, 5000);
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-    }
+    pgk_wait_for(&kit, loop,
+                 "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%.nextorm_token AS t%' AND wait_event_type = 'Lock'");
     pgp_seize(&proxy, PGP_ANSWER);
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
@@ -370,10 +335,7 @@ Test(pg_outcome, the_answer_to_the_fence_is_lost)
     nx_op op = nx_session_end(s, NULL);
     wait_until_it_sleeps("nextorm_token");
     pgp_seize(&proxy, PGP_ANSWER);
-    for (int i = 0; pgk_number(&kit, "SELECT count(*) FROM nextorm_token WHERE is_fence") == 0; i++) {
-        cr_assert_lt(i, 5000, "no fence");
-        pause_ms(1);
-    }
+    pgk_wait_for(&kit, NULL, "SELECT count(*) FROM nextorm_token WHERE is_fence");
     nx_completion c = nx_await(loop, op);
     check_lost(&c, NX_OUTCOME_ROLLED_BACK, true);
     nx_session_free(s);
@@ -575,14 +537,13 @@ static void open_for_kills(void)
     options.port = proxy.port;
     options.commit_tokens = true;
     options.pool_max = LANES;
-    snprintf(kit.dsn + strlen(kit.dsn), sizeof(kit.dsn) - strlen(kit.dsn), " application_name='%s'", kit.schema);
     bind_with(options, NX_CREATE_TABLES);
 }
 
 /* By turns: a backend is killed at some moment, or an answer is swallowed. What is said of each transaction is true. */
 Test(pg_outcome, backends_killed_while_sessions_commit, .timeout = 3000)
 {
-    int kills = is_long() ? 1000 : 25, killed = 0, rounds = 0;
+    int kills = tk_is_long() ? 1000 : 25, killed = 0, rounds = 0;
     tally sum = { 0 };
     int64_t id = 2;
 
@@ -596,7 +557,7 @@ Test(pg_outcome, backends_killed_while_sessions_commit, .timeout = 3000)
             pgp_seize(&proxy, PGP_ANSWER);
         for (int i = 0; i < LANES; i++, id += 2)
             attempts[i] = begin_attempt(id);
-        for (unsigned i = random_below(6); i > 0; i--)
+        for (unsigned i = tk_random_below(6); i > 0; i--)
             cr_assert_eq(nx_submit(loop), NX_OK);
         if (!swallows)
             killed += kill_one();

@@ -2,12 +2,11 @@
  * pg_pool - connections to a PostgreSQL server that are cancelled, killed while idle, or listen.
  */
 #include <criterion/criterion.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "nextorm.h"
 #include "tests/support/pg_kit.h"
+#include "tests/support/test_kit.h"
 
 static pg_kit kit;
 static nx_loop *loop;
@@ -25,10 +24,7 @@ static void open_db(const nx_bind_options *changes)
         options.idle_check_ms = changes->idle_check_ms;
         options.notifications_max = changes->notifications_max;
     }
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NULL);
-    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    db = pgk_bind(&options, NULL, &loop);
 }
 
 static void end_db(void)
@@ -54,30 +50,13 @@ static int64_t backend(void)
     return number_of(nx_select_raw(db, "SELECT pg_backend_pid()", NULL, 0, NULL));
 }
 
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
-
 /* Until the server is at that statement. */
 static void wait_until_it_runs(const char *sql)
 {
     char query[256];
 
     snprintf(query, sizeof(query), "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%s%%'", sql);
-    for (int i = 0; pgk_number(&kit, query) == 0; i++) {
-        cr_assert_lt(i, 5000, "it does not run: %s", sql);
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        pause_ms(1);
-    }
-}
-
-static void kill_backend(int64_t pid)
-{
-    char query[128];
-
-    snprintf(query, sizeof(query), "SELECT pg_terminate_backend(%" PRId64 ", 5000)::int", pid);
-    cr_assert_eq(pgk_number(&kit, query), 1);
+    pgk_wait_for(&kit, loop, query);
 }
 
 /* ------------------------------------------------------------------------------ cancelled */
@@ -195,8 +174,8 @@ Test(pg_pool, one_that_is_killed_while_it_is_idle_is_replaced_unseen, .timeout =
     open_db(NULL);
     for (int i = 0; i < 5; i++) {
         int64_t before = backend();
-        kill_backend(before);
-        pause_ms(20);
+        cr_assert(pgk_kill(&kit, before, 5000));
+        tk_pause_ms(20);
         cr_assert_neq(backend(), before);
     }
     end_db();
@@ -209,7 +188,7 @@ Test(pg_pool, an_idle_one_is_asked_first, .timeout = 60)
     open_db(&changes);
     int64_t before = backend();
     for (int i = 0; i < 50; i++) {
-        pause_ms(2);
+        tk_pause_ms(2);
         cr_assert_eq(backend(), before);
     }
     end_db();
@@ -265,7 +244,7 @@ Test(pg_pool, a_listener_is_told_of_its_loss_and_listens_again, .timeout = 60)
     nx_op op = nx_listen(db, kit.schema, NULL);
     (void)next_of(op);
     snprintf(query, sizeof(query), "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN \"%s\"'", kit.schema);
-    kill_backend(pgk_number(&kit, query));
+    cr_assert(pgk_kill(&kit, pgk_number(&kit, query), 5000));
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST, "%s", nx_status_name(c.status));
     cr_assert_eq(c.flags, 0u);

@@ -33,12 +33,8 @@ static void open_clients(pgk_way way)
         client *c = &clients[i];
         nx_bind_options options = pgk_options(&kit, way);
         options.pool_max = 2;
-        cr_assert_eq(nx_loop_open(NULL, &c->loop, NULL), NX_OK);
-        c->db = nx_db_new(c->loop, NX_ENTITIES(Note));
-        nx_completion done = nx_await(c->loop, nx_bind(c->db, "postgres", &options, NULL));
-        cr_assert_eq(done.status, NX_OK, "%s", done.error->message);
-        done = nx_await(c->loop, nx_generate_mapping(c->db, 0, NULL));
-        cr_assert_eq(done.status, NX_OK, "%s", done.error->message);
+        c->db = pgk_bind(&options, NX_ENTITIES(Note), &c->loop);
+        pgk_map(c->loop, c->db, 0);
     }
 }
 

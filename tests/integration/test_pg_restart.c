@@ -8,14 +8,13 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "nextorm.h"
 #include "tests/support/pg_kit.h"
+#include "tests/support/test_kit.h"
 
 #define THING(FIELD, E)                                                                                                          \
     FIELD(E, PK, i64, id)                                                                                                        \
@@ -40,12 +39,8 @@ static void open_db(bool commit_tokens)
     options = pgk_options(&kit, PGK_SOCKET);
     options.pool_max = 3;
     options.commit_tokens = commit_tokens;
-    cr_assert_eq(nx_loop_open(NULL, &loop, NULL), NX_OK);
-    db = nx_db_new(loop, NX_ENTITIES(Thing, Sleep));
-    nx_completion c = nx_await(loop, nx_bind(db, "postgres", &options, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
-    c = nx_await(loop, nx_generate_mapping(db, NX_CREATE_TABLES, NULL));
-    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    db = pgk_bind(&options, NX_ENTITIES(Thing, Sleep), &loop);
+    pgk_map(loop, db, NX_CREATE_TABLES);
 }
 
 static pid_t begin_restart(void)
@@ -69,17 +64,6 @@ static void end_restart(pid_t child)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
     PQreset(kit.conn);
     cr_assert_eq(PQstatus(kit.conn), CONNECTION_OK, "%s", PQerrorMessage(kit.conn));
-}
-
-static void wait_until_it_sleeps(void)
-{
-    static const char sql[] = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid <> pg_backend_pid()";
-
-    for (int i = 0; pgk_number(&kit, sql) == 0; i++) {
-        cr_assert_lt(i, 5000);
-        cr_assert_eq(nx_submit(loop), NX_OK);
-        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-    }
 }
 
 /* The server is there, so everything works. Connections that were lost unseen may cost an operation each. */
@@ -121,7 +105,7 @@ static void flush_is_cut(bool ends)
     nx_session *s = session_with(2000);
     nx_op op = ends ? nx_session_end(s, NULL) : nx_flush(s, NULL);
 
-    wait_until_it_sleeps();
+    pgk_wait_for_sleepers(&kit, loop, "", 1);
     pid_t restart = begin_restart();
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_ELOST, "%s", nx_status_name(c.status));
@@ -147,7 +131,7 @@ Test(pg_restart, while_idle_in_a_read_in_a_flush_and_under_load, .timeout = 300)
 
     /* in a read, and more of them behind it */
     nx_op read = nx_count(nx_select(db, Sleep), NULL);
-    wait_until_it_sleeps();
+    pgk_wait_for_sleepers(&kit, loop, "", 1);
     pid_t restart = begin_restart();
     nx_completion c = nx_await(loop, read);
     cr_assert_eq(c.status, NX_ELOST, "%s", c.error->message);
@@ -201,7 +185,7 @@ static void wait_for_recovery(void)
 {
     for (int i = 0; PQstatus(kit.conn) != CONNECTION_OK || PQsocket(kit.conn) < 0 || i == 0; i++) {
         cr_assert_lt(i, 3000, "%s", PQerrorMessage(kit.conn));
-        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        tk_pause_ms(10);
         PQreset(kit.conn);
     }
 }
@@ -229,8 +213,7 @@ static int64_t sessions_until_killed(int delay_ms, int64_t before, nx_outcome *r
 
 Test(pg_restart, processes_killed_hard_while_sessions_commit, .timeout = 3000)
 {
-    const char *text = getenv("NX_TEST_LONG");
-    int kills = text != NULL && strcmp(text, "1") == 0 ? 250 : 5, undone = 0;
+    int kills = tk_is_long() ? 250 : 5, undone = 0;
     int64_t committed = 0;
     nx_outcome outcome;
 

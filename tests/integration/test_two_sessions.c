@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "tests/support/test_kit.h"
 
 static uint32_t wait_ms = 5000;
 
@@ -46,12 +46,6 @@ static Slot *new_slot(nx_session *s, int number)
 static int64_t slots(nxt_fixture *f)
 {
     return COUNT(f, nx_count(nx_select(f->db, Slot), NULL));
-}
-
-static void pause_ms(long ms)
-{
-    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    nanosleep(&time, NULL);
 }
 
 /* A connection of somebody else. */
@@ -293,7 +287,7 @@ SESSIONS(foreign_lock_is_waited_for)
             _exit(1);
         if (write(ready[1], "x", 1) != 1)
             _exit(2);
-        pause_ms(200);
+        tk_pause_ms(200);
         int result = sqlite3_exec(handle, "INSERT INTO slot (number, label) VALUES (500, 'foreign'); COMMIT", NULL, NULL, NULL);
         sqlite3_close(handle);
         _exit(result == SQLITE_OK ? 0 : 3);
@@ -371,7 +365,7 @@ SESSIONS(run_in_session_retries_a_busy_database)
         if (sqlite3_open(f->path[0], &handle) != SQLITE_OK ||
             sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK || write(ready[1], "x", 1) != 1)
             _exit(1);
-        pause_ms(300);
+        tk_pause_ms(300);
         _exit(sqlite3_exec(handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ? 0 : 2);
     }
     char byte;

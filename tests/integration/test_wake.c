@@ -4,20 +4,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fixture.h"
-
-static void pause_ms(long ms)
-{
-    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    nanosleep(&time, NULL);
-}
+#include "tests/support/test_kit.h"
 
 static void *wake_later(void *loop)
 {
-    pause_ms(30);
+    tk_pause_ms(30);
     nx_wake(loop);
     return NULL;
 }

@@ -9,6 +9,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "tests/support/test_kit.h"
+
 const char *pgk_env(const char *name)
 {
     char variable[64];
@@ -147,15 +149,76 @@ nx_bind_options pgk_options(pg_kit *k, pgk_way way)
 
     if (way == PGK_SOCKET) {
         options.host = pgk_env("SOCKET");
-        snprintf(k->dsn, sizeof(k->dsn), "options='-csearch_path=%s'", k->schema);
+        snprintf(k->dsn, sizeof(k->dsn), "options='-csearch_path=%s' application_name=%s", k->schema, k->schema);
         return options;
     }
     options.host = pgk_env("HOST");
     options.password = pgk_env("PASSWORD");
-    int size = way == PGK_PLAIN
-                   ? snprintf(k->dsn, sizeof(k->dsn), "options='-csearch_path=%s' sslmode=disable", k->schema)
-                   : snprintf(k->dsn, sizeof(k->dsn), "options='-csearch_path=%s' sslmode=verify-full sslrootcert='%s'",
-                              k->schema, pgk_env("CA"));
+    int size = way == PGK_PLAIN ? snprintf(k->dsn, sizeof(k->dsn),
+                                           "options='-csearch_path=%s' application_name=%s sslmode=disable", k->schema, k->schema)
+                                : snprintf(k->dsn, sizeof(k->dsn),
+                                           "options='-csearch_path=%s' application_name=%s sslmode=verify-full sslrootcert='%s'",
+                                           k->schema, k->schema, pgk_env("CA"));
     cr_assert(size > 0 && (size_t)size < sizeof(k->dsn));
     return options;
+}
+
+nx_db *pgk_bind(const nx_bind_options *options, const nx_entity *const *entities, nx_loop **ret_loop)
+{
+    cr_assert_eq(nx_loop_open(NULL, ret_loop, NULL), NX_OK);
+    nx_db *db = nx_db_new(*ret_loop, entities);
+    nx_completion c = nx_await(*ret_loop, nx_bind(db, "postgres", options, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    return db;
+}
+
+void pgk_map(nx_loop *loop, nx_db *db, unsigned flags)
+{
+    nx_completion c = nx_await(loop, nx_generate_mapping(db, flags, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+}
+
+void pgk_finish(pg_kit *k, nx_loop *loop)
+{
+    PGresult *result;
+
+    while (PQisBusy(k->conn) != 0) {
+        cr_assert_eq(nx_submit(loop), NX_OK);
+        tk_pause_ms(1);
+        cr_assert_eq(PQconsumeInput(k->conn), 1, "%s", PQerrorMessage(k->conn));
+    }
+    while ((result = PQgetResult(k->conn)) != NULL) {
+        ExecStatusType status = PQresultStatus(result);
+        cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s", PQerrorMessage(k->conn));
+        PQclear(result);
+    }
+}
+
+void pgk_wait_for(pg_kit *k, nx_loop *loop, const char *sql)
+{
+    for (int i = 0; pgk_number(k, sql) == 0; i++) {
+        cr_assert_lt(i, 10000, "it does not come: %s", sql);
+        if (loop != NULL)
+            cr_assert_eq(nx_submit(loop), NX_OK);
+        tk_pause_ms(1);
+    }
+}
+
+void pgk_wait_for_sleepers(pg_kit *k, nx_loop *loop, const char *words, int count)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "SELECT (count(*) = %d)::int FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%%%s%%' AND "
+             "application_name = '%s'",
+             count, words, k->schema);
+    pgk_wait_for(k, loop, sql);
+}
+
+bool pgk_kill(pg_kit *k, int64_t pid, int wait_ms)
+{
+    char sql[96];
+
+    snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, %d)::int", (int)pid, wait_ms);
+    return pgk_number(k, sql) == 1;
 }

@@ -12,7 +12,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "nextorm/database.h"
+#include "nextorm.h"
 
 typedef enum pgk_way {
     PGK_SOCKET,    /* Unix socket, no password, no TLS */
@@ -34,7 +34,10 @@ typedef struct pg_kit {
 void pgk_open(pg_kit *k);
 /* The schema goes with everything in it. Not open: no effect. */
 void pgk_close(pg_kit *k);
-/* How to bind to that schema; the strings live as long as the kit, until the next call. */
+/*
+ * How to bind to that schema; the strings live as long as the kit, until the next call. But for a pooler, the schema is
+ * application_name too: pg_stat_activity tells those connections from all others.
+ */
 nx_bind_options pgk_options(pg_kit *k, pgk_way way);
 
 /* NX_TEST_POSTGRES_<name>: HOST PORT SOCKET DBNAME USER PASSWORD PLAIN_USER PLAIN_PASSWORD TLS CA DATA BIN LOG DIR SERVERS
@@ -50,5 +53,18 @@ void pgk_do(pg_kit *k, const char *sql);
 /* The first value of the first row; pgk_text copies at most size - 1 bytes of it and gives `buffer`; NULL is "". */
 int64_t pgk_number(pg_kit *k, const char *sql);
 char *pgk_text(pg_kit *k, const char *sql, char *buffer, size_t size);
+
+/* A loop of this thread, and a database on it that is bound so. */
+nx_db *pgk_bind(const nx_bind_options *options, const nx_entity *const *entities, nx_loop **ret_loop);
+void pgk_map(nx_loop *loop, nx_db *db, unsigned flags);
+
+/* The end of a statement that was sent by PQsendQuery and must succeed; meanwhile the loop turns, which may be in its way. */
+void pgk_finish(pg_kit *k, nx_loop *loop);
+/* Until a query gives a number that is not 0. Meanwhile the loop, unless it is NULL, sends what is queued. */
+void pgk_wait_for(pg_kit *k, nx_loop *loop, const char *sql);
+/* Until so many of the connections that pgk_options made are in pg_sleep, in a statement that has those words. */
+void pgk_wait_for_sleepers(pg_kit *k, nx_loop *loop, const char *words, int count);
+/* End a session and wait for its end so long; whether it was seen. */
+bool pgk_kill(pg_kit *k, int64_t pid, int wait_ms);
 
 #endif
