@@ -137,7 +137,7 @@ static void cancel_what_is_over(nx_session *s, int number)
     nx_op op = start_insert(s, number);
 
     cr_assert_eq(nx_submit(loop), NX_OK);
-    pause_ms(30);
+    tk_pause_ms(30);
     cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
     cr_assert_eq(status_of(op), NX_ECANCELED);
 }
@@ -211,13 +211,13 @@ Test(pg_hazards, a_flush_that_is_cancelled_when_it_is_over_is_undone, .timeout =
 {
     open_db(NX_ENTITIES(Plot));
     pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL)");
-    map();
+    pgk_map(loop, db, 0);
     nx_session *s = nx_session_begin(loop, NULL);
     for (int i = 0; i < 5; i++)
         ((Plot *)nx_new(s, Plot))->id = i + 1;
     nx_op op = nx_flush(s, NULL);
-    wait_for("SELECT count(*) FROM pg_locks WHERE relation = 'plot'::regclass AND mode = 'RowExclusiveLock'");
-    pause_ms(30);
+    pgk_wait_for(&kit, loop, "SELECT count(*) FROM pg_locks WHERE relation = 'plot'::regclass AND mode = 'RowExclusiveLock'");
+    tk_pause_ms(30);
     cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
     cr_assert_eq(status_of(op), NX_ECANCELED);
     nx_completion c = nx_await(loop, nx_session_end(s, NULL));
@@ -321,7 +321,7 @@ static void open_behind(pg_proxy *proxy)
 /* Cancel what waits at the gate; the request for it is held back. Then the gate opens, and the statement ends by itself. */
 static void cancel_at_gate(pg_proxy *proxy, nx_op op)
 {
-    wait_for(WAITS_AT_GATE);
+    pgk_wait_for(&kit, loop, WAITS_AT_GATE);
     pgp_seize(proxy, PGP_HELD);
     cr_assert_eq(nx_op_cancel(loop, op), NX_OK);
     cr_assert_eq(status_of(op), NX_ECANCELED);
@@ -338,7 +338,7 @@ Test(pg_hazards, a_cancel_that_was_given_up_hits_nobody_later, .timeout = 60)
     pgk_do(&kit, "BEGIN; " GATE);
     cancel_at_gate(&proxy, nx_execute(db, GATE, NULL, 0, NULL));
     nx_op op = nx_execute(db, "INSERT INTO t SELECT 1 FROM pg_sleep(1) /* later */", NULL, 0, NULL);
-    wait_until_runs("later");
+    pgk_wait_for_sleepers(&kit, loop, "later", 1);
     pgp_deliver(&proxy, NULL, 0);
     nx_completion c = nx_await(loop, op);
     cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
@@ -364,7 +364,7 @@ Test(pg_hazards, a_cancel_that_was_given_up_ends_its_transaction, .timeout = 60)
     nx_session_free(s);
     s = nx_session_begin(loop, NULL);
     nx_op op = nx_session_execute(s, db, "INSERT INTO t SELECT 3 FROM pg_sleep(1) /* later */", NULL, 0, NULL);
-    wait_until_runs("later");
+    pgk_wait_for_sleepers(&kit, loop, "later", 1);
     pgp_deliver(&proxy, NULL, 0);
     cr_assert_eq(status_of(op), NX_OK);
     cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
@@ -539,7 +539,7 @@ static void upsert_with_a_bad_row(const char *tables, int64_t count, int64_t bad
 
     open_db(NX_ENTITIES(Plot));
     pgk_do(&kit, tables);
-    map();
+    pgk_map(loop, db, 0);
     nx_bulk *bulk = give(policy, 1, count, bad);
     nx_completion c = nx_await(loop, nx_bulk_end(bulk, NULL));
     if (policy == NX_BAD_ROWS_SET_ASIDE) {
