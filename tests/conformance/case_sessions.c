@@ -51,6 +51,40 @@ CASE(sessions, empty_session_ends_well)
     nxt_end(f, s);
 }
 
+/* In runs and one by one: with a key, without one, and of another table. */
+CASE(sessions, many_new_rows_of_several_kinds)
+{
+    enum { MANY = 70000, RUN = 40000 };
+    nx_session *s = nxt_session(f, NULL);
+    Post **posts = calloc(MANY, sizeof(Post *));
+    char names[MANY / 1000][24];
+    int authors = 0;
+
+    cr_assert_not_null(posts);
+    for (int i = 0; i < MANY; i++) {
+        posts[i] = new_post(s, "one of many");
+        if (i > RUN && i % 3 == 0)
+            posts[i]->id = -i;
+        if (i > RUN && i % 1000 == 0) {
+            Author *author = nx_new(s, Author);
+            snprintf(names[authors], sizeof(names[0]), "author %d", authors);
+            author->name = nx_str(names[authors++]);
+        }
+    }
+    cr_expect_eq(COUNT(f, nx_flush(s, NULL)), MANY + authors);
+    for (int i = 0; i < MANY; i++)
+        cr_assert(i > RUN && i % 3 == 0 ? posts[i]->id == -i : posts[i]->id > 0, "row %d has the key %lld", i,
+                  (long long)posts[i]->id);
+    OK(f, nx_rollback(s, NULL));
+    for (int i = 0; i < MANY; i++)
+        cr_assert_eq(posts[i]->id, i > RUN && i % 3 == 0 ? -i : 0, "row %d has the key %lld", i, (long long)posts[i]->id);
+    nxt_end(f, s);
+    cr_expect_eq(count_posts(f), MANY);
+    cr_expect_eq(COUNT(f, nx_count(nx_filter(nx_select(f->db, Post), nx_lt(Post_.id, 0)), NULL)), (MANY - RUN) / 3);
+    cr_expect_eq(COUNT(f, nx_count(nx_select(f->db, Author), NULL)), authors);
+    free(posts);
+}
+
 CASE(sessions, flush_counts_the_rows_written)
 {
     nx_session *s = nxt_session(f, NULL);

@@ -211,6 +211,7 @@
     X(sessions, free_without_end_rolls_back) \
     X(sessions, empty_session_ends_well) \
     X(sessions, flush_counts_the_rows_written) \
+    X(sessions, many_new_rows_of_several_kinds) \
     X(sessions, one_insert_is_one_request) \
     X(sessions, commit_goes_on) \
     X(sessions, rolled_back_new_row_is_new_again) \
