@@ -282,11 +282,18 @@ static void refuse_waiting(nxi_pool *pool, const nx_error *error)
     }
 }
 
-static void stop_all(workers *all)
+/* All but the first one. */
+static void stop_others(workers *all)
 {
     all->stopped = true;
-    for (size_t i = 0; i < all->count; i++)
+    for (size_t i = 1; i < all->count; i++)
         nxi_worker_stop(all->lanes[i].worker);
+}
+
+static void stop_all(workers *all)
+{
+    stop_others(all);
+    nxi_worker_stop(all->lanes[0].worker);
 }
 
 /* The result of opening is known when all have opened, or as soon as one has failed. */
@@ -313,13 +320,19 @@ static void check_opened(nxi_pool *pool)
         nxi_pool_is_opened(pool, NX_OK, NULL);
 }
 
+/*
+ * The first one, who writes, ends last: what the last connection to a database does when it closes, such as taking the log into the
+ * file, none does when two close at the same time.
+ */
 static void check_closed(nxi_pool *pool)
 {
     workers *all = of(pool);
 
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = all->count; i-- > 0;) {
         nxi_worker_state state = nxi_worker_state_of(all->lanes[i].worker);
 
+        if (i == 0)
+            nxi_worker_stop(all->lanes[i].worker);
         if (state != NXI_WORKER_ENDED && state != NXI_WORKER_FAILED)
             return;
     }
@@ -354,9 +367,11 @@ static void free_lanes(nxi_pool *pool)
 {
     workers *all = of(pool);
 
-    stop_all(all);
-    for (size_t i = 0; i < all->count; i++)
+    stop_others(all);
+    for (size_t i = all->count; i-- > 0;) {
+        nxi_worker_stop(all->lanes[i].worker);
         nxi_worker_join(all->lanes[i].worker);
+    }
     for (size_t i = 0; i < all->count; i++) {
         collect_lane(pool, &all->lanes[i]);
         NX_ASSERT(all->lanes[i].held == 0);
@@ -397,7 +412,7 @@ static nx_status open_lanes(nxi_pool *pool, nx_error *error)
 
 static void close_lanes(nxi_pool *pool)
 {
-    stop_all(of(pool));
+    stop_others(of(pool));
     check_closed(pool);
 }
 

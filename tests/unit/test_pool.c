@@ -25,7 +25,7 @@ typedef struct state {
 
 static _Atomic int opened_workers, closed_workers;
 static atomic_bool keep_all, slow_open, block;
-static _Atomic int fail_role = -1;
+static _Atomic int fail_role = -1, last_role = -1;
 
 static nx_status open_it(void *opaque, const nx_bind_options *options, nxi_role role, nxi_port *port, nx_error *error)
 {
@@ -44,7 +44,11 @@ static nx_status open_it(void *opaque, const nx_bind_options *options, nxi_role 
 
 static void close_it(void *opaque)
 {
-    (void)opaque;
+    state *s = opaque;
+
+    if (s->role == NXI_ROLE_READER)
+        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    atomic_store(&last_role, (int)s->role);
     atomic_fetch_add(&closed_workers, 1);
 }
 
@@ -495,6 +499,22 @@ static void free_it(void *context, nx_status status, const nx_error *error)
     closed_calls++;
     nxi_pool_free(pool);
     pool = NULL;
+}
+
+Test(pool, the_writer_closes_last)
+{
+    for (int i = 0; i < 2; i++) {
+        open_pool_of(3, 0);
+        wait_opened();
+        cr_assert_eq(run(make((size_t)i))->status, NX_OK);
+        if (i == 0) {
+            nxi_pool_close(pool, on_closed, NULL);
+            while (closed_calls == 0)
+                turn(INT64_MAX);
+        }
+        end();
+        cr_assert_eq(atomic_load(&last_role), NXI_ROLE_WRITER);
+    }
 }
 
 Test(pool, it_may_be_freed_from_its_last_callback)
