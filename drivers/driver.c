@@ -10,6 +10,26 @@
 static nx_error out_of_memory = {
     .status = NX_ENOMEM, .row = -1, .retryable = false, .sqlstate = "53200", .message = "out of memory"};
 
+bool nxi_is_about_row(nx_status status)
+{
+    switch ((int)status) {
+    case NX_EUNIQUE:
+    case NX_EFOREIGNKEY:
+    case NX_ENOTNULL:
+    case NX_ECHECK:
+    case NX_ECONSTRAINT:
+    case NX_EOPTIMISTIC:
+    case NX_ETYPE:
+    case NX_ERANGE:
+    case NX_EVALUE:
+    case NX_EREQUIRED:
+    case NX_ETOOLONG:
+    case NX_EENCODING:
+    case NX_ELIMIT: return true;
+    default: return false;
+    }
+}
+
 nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...)
 {
     char message[NX_ERROR_MESSAGE_SIZE * 2]; /* longer than the field: nxi_fail cuts it at a character */

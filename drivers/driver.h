@@ -116,6 +116,9 @@ typedef struct nxi_request {
     void *wire;                                    /* of the wire driver that has it */
 } nxi_request;
 
+/* Failures of a row of a write itself: another row may do better. */
+bool nxi_is_about_row(nx_status status);
+
 /* Set status and error of a request, once (the first failure stays); returns the status. */
 nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, const char *format, ...) NX_PRINTF(4, 5);
 /*

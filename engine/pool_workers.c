@@ -321,8 +321,8 @@ static void check_opened(nxi_pool *pool)
 }
 
 /*
- * The first one, who writes, ends last: what the last connection to a database does when it closes, such as taking the log into the
- * file, none does when two close at the same time.
+ * The first one, who writes, ends last: what the last connection to a database does when it closes, such as taking the log into
+ * the file, none does when two close at the same time.
  */
 static void check_closed(nxi_pool *pool)
 {

@@ -23,32 +23,11 @@ static bool is_rows(const nxi_step *step)
     return step != NULL && step->kind == NXI_STEP_WRITE && step->row_count > 0;
 }
 
-/* Failures of the row itself: another row may do better. */
-static bool is_about_row(nx_status status)
-{
-    switch ((int)status) {
-    case NX_EUNIQUE:
-    case NX_EFOREIGNKEY:
-    case NX_ENOTNULL:
-    case NX_ECHECK:
-    case NX_ECONSTRAINT:
-    case NX_EOPTIMISTIC:
-    case NX_ETYPE:
-    case NX_ERANGE:
-    case NX_EVALUE:
-    case NX_EREQUIRED:
-    case NX_ETOOLONG:
-    case NX_EENCODING:
-    case NX_ELIMIT: return true;
-    default: return false;
-    }
-}
-
 bool nxi_pg_may_be_careful(const nxi_pg_job *job)
 {
     const nxi_step *step = nxi_pg_step(job, job->failed_step);
 
-    if (job->mode != NXI_PG_NORMAL || !is_rows(step) || !job->has_error || !is_about_row(job->error.status))
+    if (job->mode != NXI_PG_NORMAL || !is_rows(step) || !job->has_error || !nxi_is_about_row(job->error.status))
         return false;
     if (job->request->transaction != 0 && job->request->begin == NXI_BEGIN_NONE && !job->has_own_savepoint &&
         job->request->steps[0].kind != NXI_STEP_SAVEPOINT)
@@ -153,7 +132,7 @@ static bool attempt_failed(nxi_pg_job *job, nxi_step *step)
     step->ignored = job->ignored_before;
     step->updated = job->updated_before;
 
-    if (!is_rows(step) || (!job->has_learnt && !is_about_row(job->error.status)))
+    if (!is_rows(step) || (!job->has_learnt && !nxi_is_about_row(job->error.status)))
         return false;
     if (job->has_learnt) {
         job->careful_size = tried; /* the same once more, in another form */

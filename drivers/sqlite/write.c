@@ -60,27 +60,6 @@ static nx_status write_row(nxi_sq_writer *w, size_t index, nx_error *error)
     return status;
 }
 
-/* Failures of the row itself; the statement left nothing behind and the next one may succeed. */
-static bool is_about_row(nx_status status)
-{
-    switch ((int)status) {
-    case NX_EUNIQUE:
-    case NX_EFOREIGNKEY:
-    case NX_ENOTNULL:
-    case NX_ECHECK:
-    case NX_ECONSTRAINT:
-    case NX_EOPTIMISTIC:
-    case NX_ETYPE:
-    case NX_ERANGE:
-    case NX_EVALUE:
-    case NX_EREQUIRED:
-    case NX_ETOOLONG:
-    case NX_EENCODING:
-    case NX_ELIMIT: return true;
-    default: return false;
-    }
-}
-
 static bool set_aside(nxi_sq_writer *w, size_t index, const nx_error *error)
 {
     nxi_step *s = w->s;
@@ -106,7 +85,7 @@ static nx_status refuse_row(nxi_sq_writer *w, size_t index, bool was_in_transact
     bool lost = was_in_transaction && !nxi_sq_in_transaction(w->binder.connection);
 
     error->row = (int64_t)index;
-    if (!w->s->set_aside || w->is_written || lost || !is_about_row(error->status))
+    if (!w->s->set_aside || w->is_written || lost || !nxi_is_about_row(error->status))
         return nxi_sq_fail_with(w->request, w->step, error);
     if (!set_aside(w, index, error))
         return nxi_request_fail(w->request, w->step, NX_ENOMEM, "%s", "");

@@ -47,7 +47,7 @@ static void close_it(void *opaque)
     state *s = opaque;
 
     if (s->role == NXI_ROLE_READER)
-        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+        nanosleep(&(struct timespec){ .tv_nsec = 2 * MS }, NULL);
     atomic_store(&last_role, (int)s->role);
     atomic_fetch_add(&closed_workers, 1);
 }
@@ -191,6 +191,7 @@ static void end(void)
     }
     nxi_memory_free(memory);
     cr_assert_eq(atomic_load(&opened_workers), atomic_load(&closed_workers));
+    cr_assert_neq(atomic_load(&last_role), NXI_ROLE_READER, "the writer closes last");
 }
 
 static nxi_request *make(size_t i)
@@ -501,22 +502,6 @@ static void free_it(void *context, nx_status status, const nx_error *error)
     pool = NULL;
 }
 
-Test(pool, the_writer_closes_last)
-{
-    for (int i = 0; i < 2; i++) {
-        open_pool_of(3, 0);
-        wait_opened();
-        cr_assert_eq(run(make((size_t)i))->status, NX_OK);
-        if (i == 0) {
-            nxi_pool_close(pool, on_closed, NULL);
-            while (closed_calls == 0)
-                turn(INT64_MAX);
-        }
-        end();
-        cr_assert_eq(atomic_load(&last_role), NXI_ROLE_WRITER);
-    }
-}
-
 Test(pool, it_may_be_freed_from_its_last_callback)
 {
     open_pool_of(1, 0);
@@ -624,12 +609,10 @@ static void stress(bool by_descriptor)
     enum { TOTAL = 100000 };
     uint64_t seed = 42;
     size_t submitted = 0;
-    int fd = -1;
 
     open_pool_of(2, 16);
     wait_opened();
-    if (by_descriptor)
-        fd = nxi_core_fd(core);
+    int fd = by_descriptor ? nxi_core_fd(core) : -1;
     for (size_t i = 0; i < REQUESTS; i++)
         requests[i].context = &requests[i]; /* free */
     while (done_count < TOTAL) {
@@ -673,11 +656,9 @@ Test(pool, many_requests_inside_another_event_loop)
 
 Test(pool, the_descriptor_tells_of_each_finished_request)
 {
-    int fd;
-
     open_pool_of(1, 0);
     wait_opened();
-    fd = nxi_core_fd(core);
+    int fd = nxi_core_fd(core);
     turn(0);
     for (size_t i = 0; i < 300; i++) {
         nxi_pool_submit(pool, make(i));
