@@ -155,29 +155,19 @@ static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
     nxi_pg_enqueue_first(pg, job, job);
 }
 
-static bool is_begun_by(const nxi_pg_job *job)
-{
-    return job->is_implicit || job->request->begin != NXI_BEGIN_NONE;
-}
-
-static bool may_begin_again(const nxi_pg_job *job)
-{
-    return is_begun_by(job) || job->has_own_savepoint;
-}
-
 static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 {
     bool undone = job->is_failed || job->is_spoilt;
 
-    if (undone && job->keys_unknown && !job->avoids_copy) {
+    if (undone && job->keys_unknown && !job->avoids_copy && nxi_pg_can_go_back(job)) {
         job->avoids_copy = true;
         job->keys_unknown = false;
         do_again(pg, job, NXI_PG_NORMAL);
-    } else if (undone && (job->has_learnt || (job->is_stale && !job->was_stale)) && may_begin_again(job)) {
+    } else if (undone && (job->has_learnt || (job->is_stale && !job->was_stale)) && nxi_pg_can_go_back(job)) {
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
-    } else if (pg->status != 'I' && (is_begun_by(job) || ends(job) || job->has_own_savepoint)) {
+    } else if (pg->status != 'I' && (nxi_pg_is_begun_by(job) || ends(job) || job->has_own_savepoint)) {
         job->mode = NXI_PG_UNDO;
         job->stage = NXI_PG_STAGE_START;
         job->is_failed = job->is_spoilt = false;
@@ -292,7 +282,9 @@ static void note(nxi_pg *pg, nxi_pg_job *job, const nxi_pg_unit *unit, const nx_
     /* 22P03: a column has another type by now than the one that its values were made for. */
     if (unit->is_copy && strcmp(trouble->sqlstate, "22P03") == 0)
         job->keys_unknown = true;
-    if (trouble->lacks_xmax && step != NULL && step->statement->upserts)
+    /* Sent before that was known, by this job or by one in front of it. */
+    if (trouble->lacks_xmax && step != NULL && step->statement->upserts && unit->prepared != NULL &&
+        !unit->prepared->by_lookup)
         job->has_learnt = nxi_pg_learn_without_xmax(pg, step->statement->table);
     if (unit->use == NXI_PG_FOR_KEYS)
         job->keys_unknown = strstr(error->message, NXI_PG_KEYS_UNKNOWN) != NULL;
@@ -465,18 +457,20 @@ static void fail_client(nxi_pg_job *job, size_t step, const nx_error *error)
 }
 
 /*
- * COMMIT AND CHAIN, say: the status does not show it. ROLLBACK TO has that tag, too, but there is no savepoint to go back to that
- * a session has not made.
+ * SQL text in a session that does what the session does. The status does not show COMMIT AND CHAIN, nor RELEASE of a savepoint
+ * within which ours lie: the statement behind it would fail. ROLLBACK TO has the tag ROLLBACK.
  */
-static void on_ended(const nxi_pg_unit *unit, const uint8_t *body)
+static void on_controlled(const nxi_pg_unit *unit, const uint8_t *body)
 {
     const char *tag = (const char *)body;
+    bool ends = strcmp(tag, "COMMIT") == 0 || strcmp(tag, "ROLLBACK") == 0;
+    bool saves = strcmp(tag, "SAVEPOINT") == 0 || strcmp(tag, "RELEASE") == 0;
     nx_error error;
 
-    if (unit->job == NULL || unit->job->dead || unit->job->request == NULL || unit->job->request->transaction == 0 ||
-        (strcmp(tag, "COMMIT") != 0 && strcmp(tag, "ROLLBACK") != 0))
+    if ((!ends && !saves) || unit->job == NULL || unit->job->dead || unit->job->request == NULL ||
+        unit->job->request->transaction == 0)
         return;
-    (void)nxi_fail(&error, NX_ESTATE, "%s", ENDED_BY_TEXT);
+    (void)nxi_fail(&error, NX_ESTATE, "%s", ends ? ENDED_BY_TEXT : "a savepoint by SQL text: nested sessions do that");
     fail_client(unit->job, unit->step, &error);
 }
 
@@ -518,7 +512,7 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
     } else if (unit->use == NXI_PG_FOR_STEP) {
         nxi_pg_result_done(pg, unit, count, type == 's');
         if (type == 'C')
-            on_ended(unit, body);
+            on_controlled(unit, body);
     } else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
         fail_client(job, unit->step, &missed);
         job->row_is_known = unit->count == 1;

@@ -85,7 +85,10 @@ static bool may_fail(const nxi_request *request)
     return false;
 }
 
-/* The savepoint that a job has for itself. No two of a connection have the same number: nobody goes back to another one's. */
+/*
+ * The savepoint that a job has for itself. Two in a row have different numbers, and the one before them is gone: nobody goes back
+ * to another one's. More texts than that would fill the server's statistics of statements.
+ */
 static bool send_own(nxi_pg *pg, nxi_pg_job *job, const char *verb, uint32_t number, nxi_buf *out)
 {
     char sql[64];
@@ -100,7 +103,7 @@ static bool send_again(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     const nxi_request *request = job->request;
     char sql[64];
 
-    if (job->is_implicit || request->begin != NXI_BEGIN_NONE) {
+    if (nxi_pg_is_begun_by(job)) {
         if (job->was_open && !send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out))
             return false;
         if (job->mode != NXI_PG_CAREFUL && job->is_implicit)
@@ -142,7 +145,7 @@ static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
         (!writes_many(request) && !may_fail(request)))
         return true;
     job->has_own_savepoint = true;
-    job->own = ++pg->own_last;
+    job->own = pg->own_last = pg->own_last == 1 ? 2 : 1;
     return send_own(pg, job, "", job->own, out);
 }
 

@@ -29,10 +29,7 @@ bool nxi_pg_may_be_careful(const nxi_pg_job *job)
 
     if (job->mode != NXI_PG_NORMAL || !is_rows(step) || !job->has_error || !nxi_is_about_row(job->error.status))
         return false;
-    if (job->request->transaction != 0 && job->request->begin == NXI_BEGIN_NONE && !job->has_own_savepoint &&
-        job->request->steps[0].kind != NXI_STEP_SAVEPOINT)
-        return false;
-    return step->set_aside || !job->row_is_known;
+    return nxi_pg_can_go_back(job) && (step->set_aside || !job->row_is_known);
 }
 
 /* ------------------------------------------------------------------------------ the piece at hand */

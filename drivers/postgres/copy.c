@@ -8,7 +8,7 @@
  * number is drawn in front of it and the last one is looked at behind it, in the same transaction: when they are apart by exactly
  * the number of rows, nobody else has had one in between and every row's key follows. Else, or when a trigger has come that might
  * change keys, the statement behind the COPY fails on the server, everything is undone, and the rows are written again with
- * RETURNING.
+ * RETURNING. A job that could not be undone alone writes them so at once.
  *
  * Facts: PostgreSQL 15 documentation, SQL command COPY, "Binary Format"; 55.2.5 "COPY Operations".
  */
@@ -229,7 +229,7 @@ nxi_pg_target *nxi_pg_copy_target(nxi_pg *pg, nxi_pg_job *job, const nxi_stateme
         *ret_waits = true;
         return NULL;
     }
-    if (!target->is_possible || (statement->key_column != NULL && !target->keys_follow))
+    if (!target->is_possible || (statement->key_column != NULL && !(target->keys_follow && nxi_pg_can_go_back(job))))
         return NULL;
     return has_forms(target, statement) ? target : NULL;
 }

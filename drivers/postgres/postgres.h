@@ -44,6 +44,7 @@ typedef struct nxi_pg_prepared {
     nxi_pg_variant variant;
     nxi_pg_known known;
     bool is_kept;    /* in the map; false: for one use */
+    bool by_lookup;  /* an upsert without xmax */
     bool has_result; /* the description is there */
     bool must_close; /* the server may have something else under its name */
     uint32_t uses;   /* units that need it */
@@ -277,8 +278,8 @@ void nxi_pg_prepared_forget(nxi_pg_prepared *prepared);
 /* The body of a RowDescription; NX_EPROTOCOL. */
 NX_MUST_CHECK nx_status nxi_pg_prepared_describe(nxi_pg *pg, nxi_pg_prepared *prepared, const uint8_t *body, size_t size);
 
-/* An upsert into that table has failed because there is no xmax: from now on its texts do without. False: that is known already,
- * or there is no memory. */
+/* An upsert into that table has failed because there is no xmax: from now on its texts do without. False: there is no
+ * memory. */
 bool nxi_pg_learn_without_xmax(nxi_pg *pg, const nxi_table *table);
 bool nxi_pg_lacks_xmax(const nxi_pg *pg, const nxi_table *table);
 
@@ -420,6 +421,17 @@ nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi
 /* One message of the server. */
 NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink,
                                       nx_error *error);
+/* The transaction begins with this job, or is its own. */
+static inline bool nxi_pg_is_begun_by(const nxi_pg_job *job)
+{
+    return job->is_implicit || job->request->begin != NXI_BEGIN_NONE;
+}
+/* There is a place to go back to when a wave has failed: it can be sent again. */
+static inline bool nxi_pg_can_go_back(const nxi_pg_job *job)
+{
+    return nxi_pg_is_begun_by(job) || job->has_own_savepoint || nxi_pg_has_guard(job->request);
+}
+
 /* Of a job that was given up inside a transaction: what it has done is there, in whole or in part, and can be undone. */
 bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job);
 

@@ -310,7 +310,7 @@ bool nxi_pg_learn_without_xmax(nxi_pg *pg, const nxi_table *table)
     const nxi_table **list;
 
     if (nxi_pg_lacks_xmax(pg, table))
-        return false;
+        return true;
     list = nxi_resize(pg->memory, pg->without_xmax, (pg->without_xmax_count + 1) * sizeof(*list));
     if (list == NULL)
         return false;
@@ -382,6 +382,8 @@ nxi_pg_prepared *nxi_pg_prepare(nxi_pg *pg, nxi_pg_job *job, const nxi_statement
     const char *sql = text_of(statement, variant, by_lookup, &scratch);
     if (p == NULL && sql != NULL)
         p = prepare_new(pg, &w, keep, statement, variant, sql, out);
+    if (p != NULL)
+        p->by_lookup = by_lookup;
     if (p != NULL && (sql == NULL || !teach(pg, job, p, sql, out)))
         p = NULL; /* the connection has no memory and will be closed */
     nxi_buf_fini(&scratch);

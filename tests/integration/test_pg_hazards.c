@@ -32,13 +32,15 @@ static pg_kit kit;
 static nx_loop *loop;
 static nx_db *db;
 
+static uint16_t connections = 2;
+
 static void open_db(const nx_entity *const *entities)
 {
     nx_bind_options options;
 
     pgk_open(&kit);
     options = pgk_options(&kit, PGK_SOCKET);
-    options.pool_max = 2;
+    options.pool_max = connections;
     db = pgk_bind(&options, entities, &loop);
 }
 
@@ -468,6 +470,18 @@ Test(pg_hazards, the_loser_of_two_sessions_is_repeated, .timeout = 60)
     pgk_close(&kit);
 }
 
+Test(pg_hazards, savepoints_are_for_nested_sessions, .timeout = 60)
+{
+    open_db(NULL);
+    nx_session *s = nx_session_begin(loop, NULL);
+    cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
+    cr_assert_eq(status_of(nx_session_execute(s, db, "SAVEPOINT a", NULL, 0, NULL)), NX_ESTATE);
+    cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
+    cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
+    nx_session_free(s);
+    end_db();
+}
+
 /* ------------------------------------------------------------------------------ tables that are not quite ordinary */
 
 /* Rows of numbers from `first` on, but for one that has a number of its own (bad: -1: none). */
@@ -526,6 +540,58 @@ Test(pg_hazards, upserts_into_a_partitioned_table, .timeout = 60)
                  "ALTER TABLE plot ATTACH PARTITION plot_2 FOR VALUES FROM (60) TO (1000000)");
     pgk_map(loop, db, 0);
     upsert_all_ways();
+    end_db();
+}
+
+/* Two batches are on their way when the first one's answer says what both have gone by. */
+Test(pg_hazards, two_first_upserts_into_a_partitioned_table, .timeout = 60)
+{
+    nx_bulk *bulks[2];
+
+    connections = 1;
+    open_db(NX_ENTITIES(Plot));
+    pgk_do(&kit, "CREATE TABLE plot (id int8 PRIMARY KEY, number int4 NOT NULL) PARTITION BY RANGE (id); "
+                 "CREATE TABLE plot_1 PARTITION OF plot DEFAULT");
+    pgk_map(loop, db, 0);
+    for (int i = 0; i < 2; i++)
+        bulks[i] = give(NX_BAD_ROWS_FAIL, 1 + 100 * i, 100, -1);
+    nx_op ends[2] = { nx_bulk_end(bulks[0], NULL), nx_bulk_end(bulks[1], NULL) };
+    for (int i = 0; i < 2; i++) {
+        nx_completion c = nx_await(loop, ends[i]);
+        cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+        nx_bulk_free(bulks[i]);
+    }
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot"), 200);
+    end_db();
+}
+
+/*
+ * Somebody draws from the sequence during each COPY. At the end of a transaction that is open already there is nothing to go back
+ * to, and nothing is lost.
+ */
+Test(pg_hazards, keys_of_many_rows_at_the_end_of_an_open_transaction, .timeout = 60)
+{
+    enum { ROWS = 3000 };
+    Plot *plots[ROWS];
+    int64_t sum = 0;
+
+    open_db(NX_ENTITIES(Plot));
+    pgk_map(loop, db, NX_CREATE_TABLES);
+    pgk_do(&kit, "CREATE FUNCTION draw() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('plot_id_seq'); "
+                 "RETURN NULL; END $$; CREATE TRIGGER draw BEFORE INSERT ON plot FOR EACH STATEMENT EXECUTE FUNCTION draw()");
+    nx_session *s = nx_session_begin(loop, NULL);
+    cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
+    for (int i = 0; i < ROWS; i++) {
+        plots[i] = nx_new(s, Plot);
+        plots[i]->number = i;
+    }
+    nx_completion c = nx_await(loop, nx_session_end(s, NULL));
+    cr_assert_eq(c.status, NX_OK, "%s", c.error->message);
+    for (int i = 0; i < ROWS; i++)
+        sum += plots[i]->id * i;
+    nx_session_free(s);
+    cr_assert_eq(pgk_number(&kit, "SELECT sum(id * number) FROM plot"), sum);
+    cr_assert_eq(pgk_number(&kit, "SELECT count(*) FROM plot"), ROWS);
     end_db();
 }
 
