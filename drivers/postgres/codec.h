@@ -195,4 +195,24 @@ static inline void nxi_pg_store64(void *p, uint64_t x)
     memcpy(p, &x, sizeof(x));
 }
 
+/*
+ * The next value of a DataRow (55.7), which is moved over: its length and its bytes, which stay where they are. NULL has no
+ * bytes: *ret_data is NULL, and *ret_size 0. False: the row ends before; nothing is set then.
+ */
+static inline bool nxi_pg_next_value(const uint8_t **at, const uint8_t *end, const uint8_t **ret_data, uint32_t *ret_size)
+{
+    uint32_t size;
+
+    if (end - *at < 4)
+        return false;
+    size = nxi_pg_load32(*at);
+    if (size != UINT32_MAX && size > (size_t)(end - *at) - 4)
+        return false;
+    *at += 4;
+    *ret_data = size == UINT32_MAX ? NULL : *at;
+    *ret_size = size == UINT32_MAX ? 0 : size;
+    *at += *ret_size;
+    return true;
+}
+
 #endif

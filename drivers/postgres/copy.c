@@ -111,24 +111,6 @@ static bool ask(nxi_pg *pg, nxi_pg_job *job, nxi_pg_target *target, const nxi_ta
     return !out->failed;
 }
 
-static bool next_value(const uint8_t **at, const uint8_t *end, const uint8_t **ret_data, uint32_t *ret_size)
-{
-    if (end - *at < 4)
-        return false;
-    *ret_size = nxi_pg_load32(*at);
-    *at += 4;
-    *ret_data = NULL;
-    if (*ret_size == UINT32_MAX) {
-        *ret_size = 0;
-        return true;
-    }
-    if (*ret_size > (size_t)(end - *at))
-        return false;
-    *ret_data = *at;
-    *at += *ret_size;
-    return true;
-}
-
 static void learn_column(nxi_pg_target *target, const uint8_t *name, uint32_t size, nxi_pg_oid type)
 {
     const nxi_table *table = target->table;
@@ -147,7 +129,7 @@ nx_status nxi_pg_target_row(nxi_pg_target *target, const uint8_t *body, size_t s
     if (size < 2 || nxi_pg_load16(body) != NXI_COUNT(data))
         return NX_EPROTOCOL;
     for (size_t i = 0; i < NXI_COUNT(data); i++) {
-        if (!next_value(&at, end, &data[i], &sizes[i]))
+        if (!nxi_pg_next_value(&at, end, &data[i], &sizes[i]))
             return NX_EPROTOCOL;
     }
     if (sizes[0] != 4 || sizes[1] != 1 || sizes[2] != 1 || sizes[3] > 1 || data[5] == NULL || sizes[6] != 4)

@@ -150,26 +150,6 @@ static nx_status walk_begin(walk *w, const nxi_pg_prepared *p, const uint8_t *bo
     return size < 2 || nxi_pg_load16(body) != p->result_count ? NX_EPROTOCOL : NX_OK;
 }
 
-static nx_status walk_next(walk *w, const uint8_t **ret_data, size_t *ret_size)
-{
-    uint32_t size;
-
-    if (w->end - w->at < 4)
-        return NX_EPROTOCOL;
-    size = nxi_pg_load32(w->at);
-    w->at += 4;
-    *ret_data = NULL;
-    *ret_size = 0;
-    if (size == UINT32_MAX)
-        return NX_OK;
-    if (size > (size_t)(w->end - w->at))
-        return NX_EPROTOCOL;
-    *ret_data = w->at;
-    *ret_size = size;
-    w->at += size;
-    return NX_OK;
-}
-
 static nx_status raw_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step, const uint8_t *body, size_t size, nx_error *error)
 {
     const nxi_pg_prepared *p = unit->prepared;
@@ -185,11 +165,11 @@ static nx_status raw_row(nxi_pg *pg, const nxi_pg_unit *unit, nxi_step *step, co
     status = walk_begin(&w, p, body, size);
     for (size_t i = 0; i < p->result_count && status == NX_OK; i++) {
         const uint8_t *data;
-        size_t bytes;
-        status = walk_next(&w, &data, &bytes);
-        if (status == NX_OK)
-            status = nxi_pg_get_value(arena, p->result_types[i], unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[i], data,
-                                      bytes, &values[i], error);
+        uint32_t bytes;
+        if (!nxi_pg_next_value(&w.at, w.end, &data, &bytes))
+            return NX_EPROTOCOL;
+        status = nxi_pg_get_value(arena, p->result_types[i], unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[i], data, bytes,
+                                  &values[i], error);
     }
     if (status != NX_OK)
         return status;
@@ -202,12 +182,12 @@ static nx_status scalar_row(const nxi_pg_unit *unit, nxi_step *step, const uint8
 {
     const nxi_pg_prepared *p = unit->prepared;
     const uint8_t *data;
-    size_t bytes;
+    uint32_t bytes;
     walk w;
 
     if (step->affected > 0)
         return NX_OK;
-    if (walk_begin(&w, p, body, size) != NX_OK || p->result_count == 0 || walk_next(&w, &data, &bytes) != NX_OK)
+    if (walk_begin(&w, p, body, size) != NX_OK || p->result_count == 0 || !nxi_pg_next_value(&w.at, w.end, &data, &bytes))
         return NX_EPROTOCOL;
     step->affected = 1;
     return nxi_pg_get_value(unit->job->request->arena, nxi_pg_or_text(p->result_types[0]),

@@ -257,19 +257,6 @@ nxi_pg_sent nxi_pg_send_write(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t 
 
 /* ------------------------------------------------------------------------------ what comes back */
 
-static bool next_value(const uint8_t **at, const uint8_t *end, const uint8_t **ret_data, uint32_t *ret_size)
-{
-    if (end - *at < 4)
-        return false;
-    *ret_size = nxi_pg_load32(*at);
-    *at += 4;
-    if (*ret_size > (size_t)(end - *at))
-        return false;
-    *ret_data = *at;
-    *at += *ret_size;
-    return true;
-}
-
 static bool load_key(const uint8_t *data, uint32_t size, int64_t *ret_key)
 {
     if (size == 8)
@@ -308,7 +295,7 @@ nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *b
     /* Of many that meet rows which are there already, it is not known which came back. */
     bool in_order = unit->count == 1 || step->statement->write->rule == NX_CONFLICT_ERROR;
     if (step->statement->key_column != NULL) {
-        if (!next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
+        if (!nxi_pg_next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
             return NX_EPROTOCOL;
         nx_status status =
             in_order ? nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error) : NX_OK;
@@ -316,7 +303,7 @@ nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *b
             return status;
     }
     if (step->statement->upserts) {
-        if (!next_value(&at, end, &data, &bytes) || bytes != 1)
+        if (!nxi_pg_next_value(&at, end, &data, &bytes) || bytes != 1)
             return NX_EPROTOCOL;
         step->updated += data[0] == 0;
     }
