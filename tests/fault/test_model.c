@@ -527,7 +527,7 @@ static void remove_files(nxt_fixture *f)
         cr_log_warn("%s stays", f->directory);
 }
 
-Test(model, random_work, .timeout = SECONDS_LONG + 120)
+Test(model, random_work, .timeout = SECONDS_LONG + 3000)
 {
     static const nxt_provider sqlite = { .name = "sqlite", .make = make_file, .remove = remove_files };
     static const nx_entity *const entities[] = { &Author_entity, &Post_entity, NULL };

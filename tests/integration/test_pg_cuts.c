@@ -62,7 +62,7 @@ static void tear_down(void)
     pgk_close(&kit);
 }
 
-TestSuite(pg_cuts, .init = set_up, .fini = tear_down, .timeout = 6000);
+TestSuite(pg_cuts, .init = set_up, .fini = tear_down, .timeout = 20000);
 
 /* ------------------------------------------------------------------------------ the session */
 

@@ -143,7 +143,7 @@ static void check_victim(const victim *v)
                      (int)v->outcome, (int)rows);
 }
 
-Test(pg_faults, backends_killed_in_sessions, .timeout = 3000)
+Test(pg_faults, backends_killed_in_sessions, .timeout = 20000)
 {
     int kills = tk_is_long() ? 1000 : 25, counts[3] = { 0 };
 
@@ -166,7 +166,7 @@ Test(pg_faults, backends_killed_in_sessions, .timeout = 3000)
 }
 
 /* A constraint that is checked by COMMIT, slowly: the backend is killed between COMMIT and its answer. */
-Test(pg_faults, killed_between_commit_and_its_answer, .timeout = 300)
+Test(pg_faults, killed_between_commit_and_its_answer, .timeout = 3000)
 {
     int rounds = tk_is_long() ? 50 : 5;
 
@@ -224,7 +224,7 @@ Test(pg_faults, killed_while_idle_and_in_a_read, .timeout = 60)
 /* ------------------------------------------------------------------------------ cancelled */
 
 /* Reads that carry a number and return it, cancelled at random moments: each is cancelled, or brings its own number. */
-Test(pg_faults, cancels_at_random_moments, .timeout = 3000)
+Test(pg_faults, cancels_at_random_moments, .timeout = 20000)
 {
     enum { WINDOW = 64 };
     unsigned total = tk_is_long() ? 100000 : 10000, done = 0, queued = 0, cancelled = 0, answers = 0;

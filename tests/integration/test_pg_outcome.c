@@ -541,7 +541,7 @@ static void open_for_kills(void)
 }
 
 /* By turns: a backend is killed at some moment, or an answer is swallowed. What is said of each transaction is true. */
-Test(pg_outcome, backends_killed_while_sessions_commit, .timeout = 3000)
+Test(pg_outcome, backends_killed_while_sessions_commit, .timeout = 20000)
 {
     int kills = tk_is_long() ? 1000 : 25, killed = 0, rounds = 0;
     tally sum = { 0 };

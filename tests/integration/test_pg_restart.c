@@ -211,7 +211,7 @@ static int64_t sessions_until_killed(int delay_ms, int64_t before, nx_outcome *r
     return committed;
 }
 
-Test(pg_restart, processes_killed_hard_while_sessions_commit, .timeout = 3000)
+Test(pg_restart, processes_killed_hard_while_sessions_commit, .timeout = 20000)
 {
     int kills = tk_is_long() ? 250 : 5, undone = 0;
     int64_t committed = 0;
