@@ -16,7 +16,7 @@ import time
 
 SUITES = ["tidy", "unit", "integration", "conformance", "fault", "examples", "cli"]
 CRITERION = {"unit", "integration", "conformance", "fault"}
-LONG_SECONDS = 30000  # of a program; the longest takes a quarter of an hour on two quiet processors, and its own tests end before
+LONG_SECONDS = 30000  # of a program; the longest took a quarter of an hour on two busy processors; its own tests end before
 REPORT = re.compile(r"runtime error:|ERROR: (Address|Leak|Undefined\w*)Sanitizer|AddressSanitizer:DEADLYSIGNAL|invariant .*failed", re.I)
 TAP_LINE = re.compile(r"^(ok|not ok)\b[ -]*(.*)$")
 
