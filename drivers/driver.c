@@ -10,6 +10,17 @@
 static nx_error out_of_memory = {
     .status = NX_ENOMEM, .row = -1, .retryable = false, .sqlstate = "53200", .message = "out of memory"};
 
+nx_status nxi_set_made_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
+{
+    if (NXI_LIKELY(nxi_row_set_made_key(column, row, key)))
+        return NX_OK;
+    (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s", column->table->name,
+                   column->name, (long long)key, nx_type_name(column->type));
+    nxi_error_name(error->table, column->table->name);
+    nxi_error_name(error->column, column->name);
+    return NX_ERANGE;
+}
+
 bool nxi_is_about_row(nx_status status)
 {
     switch ((int)status) {

@@ -116,6 +116,8 @@ typedef struct nxi_request {
     void *wire;                                    /* of the wire driver that has it */
 } nxi_request;
 
+/* A number that the database has given to a new row, in its key. NX_ERANGE: the key cannot hold it. */
+NX_MUST_CHECK nx_status nxi_set_made_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
 /* Failures of a row of a write itself: another row may do better. */
 bool nxi_is_about_row(nx_status status);
 

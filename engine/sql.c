@@ -471,9 +471,7 @@ static void put_aggregate(nxi_sql *w, const nxi_sql_ask *ask, nxi_statement *pro
         nxi_sql_put(w, ask->verb == NXI_VERB_COUNT ? "SELECT COUNT(*)" : "SELECT 1");
     } else {
         put_function(w, ask);
-        /* Others come as their type does; an interval's text would depend on a setting of the server. */
-        if (ask->column != NULL && ask->column->type == NX_TYPE_interval)
-            prototype->operand = ask->column;
+        prototype->of_intervals = ask->column != NULL && ask->column->type == NX_TYPE_interval;
     }
     put_from(w, ask);
     put_where(w, false);

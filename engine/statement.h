@@ -43,7 +43,7 @@ typedef struct nxi_statement {
     const nxi_table *table;          /* of result rows, or of the rows written; NULL: raw */
     const nxi_column *const *results;/* result columns of entity rows, in the SQL's order */
     size_t result_count;
-    const nxi_column *operand;       /* sum, average, least, greatest: of that column; else NULL */
+    bool of_intervals;               /* an aggregate over intervals, whose text would depend on a setting of the server */
     uint32_t lazy_missing;           /* of the rows it loads */
     const nxi_column *key_column;    /* INSERT: the database numbers this column; NULL: key is given */
     const nxi_write_form *write;     /* row-bound statements; else NULL */

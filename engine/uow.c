@@ -100,7 +100,7 @@ enum { CHUNK_ROWS_MIN = 16, CHUNK_ROWS_MAX = 65536 };
 static bool add_chunk(nxi_planner *p, nxi_batch *batch)
 {
     size_t capacity = batch->chunk == NULL ? CHUNK_ROWS_MIN : nxi_min_size(batch->chunk->capacity * 2, CHUNK_ROWS_MAX);
-    nxi_chunk *chunk = nxi_arena_get(p->arena, sizeof(nxi_chunk) + capacity * sizeof(void *), 16);
+    nxi_batch_chunk *chunk = nxi_arena_get(p->arena, sizeof(nxi_batch_chunk) + capacity * sizeof(void *), 16);
 
     if (chunk == NULL)
         return false;
@@ -140,7 +140,7 @@ static bool collect_rows(nxi_planner *p, nxi_batch *batch)
     batch->rows = nxi_arena_get(p->arena, batch->row_count * sizeof(void *), 16);
     if (batch->rows == NULL)
         return false;
-    for (const nxi_chunk *chunk = batch->chunk; chunk != NULL; chunk = chunk->before) {
+    for (const nxi_batch_chunk *chunk = batch->chunk; chunk != NULL; chunk = chunk->before) {
         at -= chunk->count;
         memcpy(batch->rows + at, chunk->rows, chunk->count * sizeof(void *));
     }

@@ -19,11 +19,11 @@ typedef enum nxi_batch_verb {
 } nxi_batch_verb;
 
 /* Rows of a batch while it is planned. */
-typedef struct nxi_chunk {
-    struct nxi_chunk *before;
+typedef struct nxi_batch_chunk {
+    struct nxi_batch_chunk *before;
     size_t count, capacity;
     void *rows[];
-} nxi_chunk;
+} nxi_batch_chunk;
 
 typedef struct nxi_batch {
     struct nxi_batch *next;
@@ -34,7 +34,7 @@ typedef struct nxi_batch {
     const nxi_statement *statement;
     uint64_t hash;
     uint64_t *columns;           /* bit per table column: inserted or changed */
-    nxi_chunk *chunk;            /* the last one */
+    nxi_batch_chunk *chunk;            /* the last one */
     void **rows;                 /* all of them, once the plan is finished */
     size_t row_count;
 } nxi_batch;

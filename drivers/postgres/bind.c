@@ -63,18 +63,14 @@ static void put_entity_formats(nxi_buf *out, const nxi_statement *s)
 
 static void put_result_formats(nxi_buf *out, const nxi_pg_prepared *p, bool as_text)
 {
-    if (p->statement == NULL || p->statement->params != NULL ||
-        (p->statement->results == NULL && p->statement->operand == NULL && as_text && p->variant == NXI_PG_ONE)) {
+    if (p->statement == NULL || p->statement->params != NULL || p->statement->of_intervals ||
+        (p->statement->results == NULL && as_text && p->variant == NXI_PG_ONE)) {
         /* Texts of ours and what writes return are known, so binary; what is not known yet is text. */
         nxi_pg_put32(out, 1u << 16 | (as_text ? NXI_PG_AS_TEXT : NXI_PG_AS_BINARY));
         return;
     }
     if (p->statement->results != NULL) {
         put_entity_formats(out, p->statement);
-        return;
-    }
-    if (p->statement->operand != NULL) {
-        nxi_pg_put32(out, 1u << 16 | (uint32_t)nxi_pg_column_format(p->statement->operand));
         return;
     }
     nxi_pg_put16(out, (uint16_t)p->result_count);

@@ -64,8 +64,6 @@ nxi_pg_oid nxi_pg_element_of(nxi_pg_oid array);
 nxi_pg_format nxi_pg_parameter_format(nxi_pg_oid type);
 /* Results of that type are asked for in binary, because nxi_pg_get_value knows it. */
 bool nxi_pg_is_known(nxi_pg_oid type);
-/* TEXT for a type that is not in the table: its text, or the bytes of its binary form, are those of a text (citext, say). */
-nxi_pg_oid nxi_pg_or_text(nxi_pg_oid type);
 
 /*
  * Append [int32 length][bytes] of a value as a parameter of type `as` (a NULL: length -1). Values are converted where that

@@ -400,7 +400,7 @@ nx_status nxi_pg_copy_keys(const nxi_pg_unit *unit, const uint8_t *body, size_t 
         return NX_OK;
     key = (int64_t)nxi_pg_load64(body + 6) - (int64_t)unit->count;
     for (size_t i = 0; i < unit->count; i++) {
-        nx_status status = nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + i], ++key, error);
+        nx_status status = nxi_set_made_key(step->statement->key_column, step->rows[unit->first + i], ++key, error);
         if (status != NX_OK)
             return status;
     }

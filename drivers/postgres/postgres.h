@@ -403,7 +403,6 @@ NX_MUST_CHECK nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, co
 void nxi_pg_write_done(const nxi_pg_unit *unit, int64_t affected);
 /* True: a row that must affect something did not, and the client is the one to find it. */
 bool nxi_pg_write_missed(const nxi_pg_unit *unit, int64_t affected, nx_error *ret_error);
-NX_MUST_CHECK nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
 
 #define NXI_PG_KEYS_UNKNOWN "nextorm:keys "
 /* The way for a COPY of these rows, or NULL: there is none, or (*ret_waits) it was asked for and the job has to wait. */

@@ -554,10 +554,10 @@ nx_status nxi_pg_prepared_describe(nxi_pg *pg, nxi_pg_prepared *p, const uint8_t
             return NX_ENOMEM;
         if (entity && i < p->statement->result_count)
             p->result_formats[i] = nxi_pg_column_format(p->statement->results[i]);
-        else if (p->statement != NULL && p->statement->operand != NULL)
-            p->result_formats[i] = nxi_pg_column_format(p->statement->operand);
+        else if ((p->statement != NULL && p->statement->of_intervals) || nxi_pg_is_known(p->result_types[i]))
+            p->result_formats[i] = NXI_PG_AS_BINARY;
         else
-            p->result_formats[i] = nxi_pg_is_known(p->result_types[i]) ? NXI_PG_AS_BINARY : NXI_PG_AS_TEXT;
+            p->result_formats[i] = NXI_PG_AS_TEXT;
     }
     if (f.at != f.end)
         return NX_EPROTOCOL;

@@ -190,8 +190,8 @@ static nx_status scalar_row(const nxi_pg_unit *unit, nxi_step *step, const uint8
     if (walk_begin(&w, p, body, size) != NX_OK || p->result_count == 0 || !nxi_pg_next_value(&w.at, w.end, &data, &bytes))
         return NX_EPROTOCOL;
     step->affected = 1;
-    return nxi_pg_get_value(unit->job->request->arena, nxi_pg_or_text(p->result_types[0]),
-                            unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[0], data, bytes, &step->scalar, error);
+    return nxi_pg_get_value(unit->job->request->arena, p->result_types[0], unit->as_text ? NXI_PG_AS_TEXT : p->result_formats[0],
+                            data, bytes, &step->scalar, error);
 }
 
 nx_status nxi_pg_result_row(nxi_pg *pg, nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error)

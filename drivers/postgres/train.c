@@ -196,7 +196,7 @@ static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, 
             bound_fini(pg, &b);
             return p == NULL ? NX_ENOMEM : NX_EBUSY;
         }
-        bool as_text = !p->has_result && step->statement->operand == NULL;
+        bool as_text = !p->has_result && !step->statement->of_intervals;
         status = nxi_pg_bind_values(out, portal, p, step->values, step->value_count, as_text, &b.error);
         if (status != NX_OK) {
             nxi_pg_prepared_done(pg, p);

@@ -104,11 +104,6 @@ bool nxi_pg_is_known(nxi_pg_oid oid)
     return type != NULL && !type->as_text;
 }
 
-nxi_pg_oid nxi_pg_or_text(nxi_pg_oid oid)
-{
-    return nxi_pg_type_of(oid) != NULL || nxi_pg_element_of(oid) != 0 ? oid : NXI_PG_TEXT;
-}
-
 nxi_pg_format nxi_pg_parameter_format(nxi_pg_oid oid)
 {
     return nxi_pg_is_known(oid) ? NXI_PG_AS_BINARY : NXI_PG_AS_TEXT;

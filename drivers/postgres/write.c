@@ -270,17 +270,6 @@ static bool load_key(const uint8_t *data, uint32_t size, int64_t *ret_key)
     return true;
 }
 
-nx_status nxi_pg_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
-{
-    if (NXI_LIKELY(nxi_row_set_made_key(column, row, key)))
-        return NX_OK;
-    (void)nxi_fail(error, NX_ERANGE, "%s.%s: the database gave the row the key %lld, out of the range of %s", column->table->name,
-                   column->name, (long long)key, nx_type_name(column->type));
-    nxi_error_name(error->table, column->table->name);
-    nxi_error_name(error->column, column->name);
-    return NX_ERANGE;
-}
-
 nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *body, size_t size, nx_error *error)
 {
     nxi_step *step = nxi_pg_step(unit->job, unit->step);
@@ -298,7 +287,7 @@ nx_status nxi_pg_write_row(nxi_pg *pg, const nxi_pg_unit *unit, const uint8_t *b
         if (!nxi_pg_next_value(&at, end, &data, &bytes) || !load_key(data, bytes, &key))
             return NX_EPROTOCOL;
         nx_status status =
-            in_order ? nxi_pg_set_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error) : NX_OK;
+            in_order ? nxi_set_made_key(step->statement->key_column, step->rows[unit->first + pg->key_at], key, error) : NX_OK;
         if (status != NX_OK)
             return status;
     }

@@ -141,7 +141,7 @@ static void assign_keys(nxi_sq_writer *w, size_t first)
     if (column == NULL)
         return;
     for (size_t i = 0; i < NXI_SQ_BATCH_ROWS; i++) {
-        nx_status status = nxi_sq_set_key(column, w->s->rows[first + i], ++w->last_key, &error);
+        nx_status status = nxi_set_made_key(column, w->s->rows[first + i], ++w->last_key, &error);
         NX_ASSERT(status == NX_OK); /* find_last_key has looked at the range */
     }
 }

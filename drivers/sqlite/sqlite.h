@@ -188,8 +188,6 @@ typedef struct nxi_sq_writer {
 } nxi_sq_writer;
 
 NX_MUST_CHECK nx_status nxi_sq_write(nxi_sq_connection *connection, nxi_request *request, size_t step);
-/* The number that the database gave the row, into the row. NX_ERANGE: the member cannot hold it. */
-NX_MUST_CHECK nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
 
 typedef enum nxi_sq_batch {
     NXI_SQ_BATCH_WRITTEN,

@@ -3,14 +3,6 @@
  */
 #include "drivers/sqlite/sqlite.h"
 
-nx_status nxi_sq_set_key(const nxi_column *column, void *row, int64_t key, nx_error *error)
-{
-    if (NXI_UNLIKELY(!nxi_row_set_made_key(column, row, key)))
-        return nxi_sq_column_error(column, error, NX_ERANGE, "the database gave the row the key %lld, out of the range of %s",
-                                   (long long)key, nx_type_name(column->type));
-    return NX_OK;
-}
-
 static nx_status affected_nothing(nxi_sq_writer *w, nx_error *error)
 {
     const nxi_table *table = w->s->statement->table;
@@ -55,7 +47,7 @@ static nx_status write_row(nxi_sq_writer *w, size_t index, nx_error *error)
     bool updated = statement->upserts && sqlite3_last_insert_rowid(db) == INT64_MIN;
     w->s->updated += updated;
     if (statement->key_column != NULL && !updated)
-        status = nxi_sq_set_key(statement->key_column, row, sqlite3_last_insert_rowid(db), error);
+        status = nxi_set_made_key(statement->key_column, row, sqlite3_last_insert_rowid(db), error);
     w->is_written = status != NX_OK;
     return status;
 }

@@ -470,15 +470,17 @@ Test(pg_hazards, the_loser_of_two_sessions_is_repeated, .timeout = 60)
     pgk_close(&kit);
 }
 
-Test(pg_hazards, savepoints_are_for_nested_sessions, .timeout = 60)
+Test(pg_hazards, transactions_are_the_sessions, .timeout = 60)
 {
+    static const char *const texts[] = { "SAVEPOINT a", "COMMIT", "COMMIT AND CHAIN", "ROLLBACK" };
+
     open_db(NULL);
-    nx_session *s = nx_session_begin(loop, NULL);
-    cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
-    cr_assert_eq(status_of(nx_session_execute(s, db, "SAVEPOINT a", NULL, 0, NULL)), NX_ESTATE);
-    cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
-    cr_assert_eq(status_of(nx_session_end(s, NULL)), NX_OK);
-    nx_session_free(s);
+    for (size_t i = 0; i < NXI_COUNT(texts); i++) {
+        nx_session *s = nx_session_begin(loop, NULL);
+        cr_assert_eq(status_of(nx_session_execute(s, db, "SELECT 1", NULL, 0, NULL)), NX_OK);
+        cr_assert_eq(status_of(nx_session_execute(s, db, texts[i], NULL, 0, NULL)), NX_ESTATE, "%s", texts[i]);
+        nx_session_free(s);
+    }
     end_db();
 }
 
