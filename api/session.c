@@ -12,27 +12,18 @@ nx_session *nx_session_begin(nx_loop *loop, const nx_session_options *options)
     return nxi_session_new(loop, NULL, options);
 }
 
-enum { NUMBER_LAST = UINT16_MAX - 8 };
-
 nx_session *nx_session_nested(nx_session *outer, const nx_session_options *options)
 {
-    if (outer == NULL || nxi_session_check(outer, &outer->error) != NX_OK)
-        return NULL;
-    /* What is in flight belongs to the outer session; a savepoint in its middle would belong to neither. */
-    if (outer->root->running > 0 || outer->root->waiting_first != NULL) {
-        nxi_fail(&outer->error, NX_ESTATE, "operations of the outer session are queued or in flight: wait for them first");
-        return NULL;
-    }
-    if (outer->root->number > NUMBER_LAST) {
-        nxi_fail(&outer->error, NX_ELIMIT, "too many nested sessions in one transaction: commit first");
-        return NULL;
-    }
-    nx_session *s = nxi_session_new(outer->loop, outer, options);
-    if (s != NULL && !s->options.join && !nxi_session_save_images(s)) {
-        nxi_session_free(s);
-        return NULL;
-    }
-    return s;
+    return outer == NULL ? NULL : nxi_session_nested(outer, options);
+}
+
+nx_status nx_row_set(void *row, nx_column column, nx_value value)
+{
+    nx_status status = nxi_row_set(row, column, value);
+
+    if (status == NX_OK)
+        nxi_session_touch(row);
+    return status;
 }
 
 nx_op nx_session_end(nx_session *s, void *tag)
@@ -70,6 +61,19 @@ nx_outcome nx_session_outcome(const nx_session *s)
     return s->outcome;
 }
 
+nx_outcome nx_session_outcome_of(const nx_session *s, const nx_db *db)
+{
+    const nxi_part *part = db == NULL ? NULL : nxi_session_part_of(s, db);
+
+    return part == NULL ? NX_OUTCOME_NONE : part->outcome;
+}
+
+void nx_touch(void *row)
+{
+    if (row != NULL)
+        nxi_session_touch(row);
+}
+
 void *nx_new_row(nx_session *s, const nx_entity *entity)
 {
     return nxi_session_new_row(s, entity);
@@ -104,7 +108,7 @@ void *nx_session_find(nx_session *s, const nx_entity *entity, const nx_value *va
     void *row = NULL;
 
     if (table == NULL || values == NULL || count != table->key_count || count > NXI_COUNT(key) ||
-        !nxi_identity_settle(&s->root->identity))
+        !nxi_workset_settle(&s->root->rows))
         return NULL;
     nxi_arena_init(&scratch, s->loop->memory);
     for (size_t i = 0; i < count; i++) {
@@ -112,7 +116,7 @@ void *nx_session_find(nx_session *s, const nx_entity *entity, const nx_value *va
         if (nxi_value_convert(&scratch, table->columns[i].type, table->columns[i].field->labels, &key[i]) != NX_OK)
             goto done;
     }
-    row = nxi_identity_find(&s->root->identity, table, key);
+    row = nxi_identity_find(&s->root->rows.identity, table, key);
 done:
     nxi_arena_fini(&scratch);
     return row;

@@ -83,7 +83,7 @@ nxi_call *nxi_call_new(nxi_op *op, nx_db *db, size_t step_count, void (*then)(nx
     return call;
 }
 
-void nxi_call_submit(nxi_call *call)
+static void submit(nxi_call *call, bool to_end)
 {
     nxi_op *op = call->op;
     nxi_request *request = &call->request;
@@ -100,13 +100,23 @@ void nxi_call_submit(nxi_call *call)
         if (request->steps[i].statement != NULL)
             nxi_trace_sql(&call->db->trace, request->steps[i].statement, request->steps[i].values, request->steps[i].value_count);
     request->queued_ns = nxi_core_now(op->loop->core);
-    request->deadline_ns = op->deadline.place != 0 ? op->deadline.when_ns : 0;
+    request->deadline_ns = op->deadline.place != 0 && !to_end ? op->deadline.when_ns : 0;
     op->context = call;
-    op->stop = call_stop;
+    op->stop = to_end ? NULL : call_stop;
     call->db->calls++;
     nxi_pool_submit(call->db->pool, request);
-    if (op->stopped != NX_OK)
+    if (op->stopped != NX_OK && !to_end)
         nxi_pool_stop(call->db->pool, request, op->stopped);
+}
+
+void nxi_call_submit(nxi_call *call)
+{
+    submit(call, false);
+}
+
+void nxi_call_submit_to_end(nxi_call *call)
+{
+    submit(call, true);
 }
 
 bool nxi_call_is_ok(nxi_call *call)

@@ -58,6 +58,8 @@ struct nxi_call {
 nxi_call *nxi_call_new(nxi_op *op, nx_db *db, size_t step_count, void (*then)(nxi_call *call));
 /* Hand it over; until `then` the operation's arena belongs to the driver. */
 void nxi_call_submit(nxi_call *call);
+/* The same for what must not be stopped half way, a rollback: neither a cancel nor the deadline reaches it. */
+void nxi_call_submit_to_end(nxi_call *call);
 /* The usual `then`: failure ends the operation with the request's error. true: it went well. */
 NX_MUST_CHECK bool nxi_call_is_ok(nxi_call *call);
 

@@ -42,12 +42,6 @@ void *nxi_db_make_row(nx_db *db, const nxi_table *table)
     return NULL;
 }
 
-/* Texts of a row that was made alone lie in an arena of its own, reached through the header's link, which no list uses. */
-static nxi_arena *texts_of(const nxi_row *header)
-{
-    return (nxi_arena *)(void *)header->next;
-}
-
 bool nxi_db_own_texts(nx_db *db, void *row)
 {
     nxi_row *header = nxi_row_of(row);
@@ -68,16 +62,16 @@ bool nxi_db_own_texts(nx_db *db, void *row)
         memset(all, 0xff, words * sizeof(*all));
     if (all == NULL || !nxi_row_own(table, row, all, fresh)) {
         /* The row may point into it already: it replaces the old one all the same, which must then stay too. */
-        if (texts_of(header) != NULL)
-            nxi_arena_adopt(fresh, texts_of(header));
-        nxi_release(memory, texts_of(header));
-        header->next = (nxi_row *)(void *)fresh;
+        if (header->texts != NULL)
+            nxi_arena_adopt(fresh, header->texts);
+        nxi_release(memory, header->texts);
+        header->texts = fresh;
         return false;
     }
-    if (texts_of(header) != NULL)
-        nxi_arena_fini(texts_of(header));
-    nxi_release(memory, texts_of(header));
-    header->next = (nxi_row *)(void *)fresh;
+    if (header->texts != NULL)
+        nxi_arena_fini(header->texts);
+    nxi_release(memory, header->texts);
+    header->texts = fresh;
     return true;
 }
 
@@ -85,9 +79,9 @@ void nxi_db_free_row(nx_db *db, void *row)
 {
     nxi_row *header = nxi_row_of(row);
 
-    if (texts_of(header) != NULL)
-        nxi_arena_fini(texts_of(header));
-    nxi_release(db->loop->memory, texts_of(header));
+    if (header->texts != NULL)
+        nxi_arena_fini(header->texts);
+    nxi_release(db->loop->memory, header->texts);
     nxi_release(db->loop->memory, header);
 }
 

@@ -296,7 +296,7 @@ nx_status nx_row_get(const void *row, nx_column column, nx_value *ret_value)
     return NX_OK;
 }
 
-nx_status nx_row_set(void *row, nx_column column, nx_value value)
+nx_status nxi_row_set(void *row, nx_column column, nx_value value)
 {
     const nxi_column *found, *typed;
     nx_status status = find_column(row, column, &found);

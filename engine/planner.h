@@ -11,7 +11,8 @@ typedef struct nxi_planner {
     nx_db *db;
     nxi_arena *arena;
     nx_error *error;
-    const void *only;          /* one row of the session */
+    const nxi_plan_rows *rows;
+    bool partial;              /* the session may have other new rows that are not written with it */
     void *at;                  /* the row at hand: what goes wrong is about it */
     nxi_map batches;           /* by verb, level, table, columns; filled when there are many */
     nxi_batch *list, *latest;
@@ -44,7 +45,7 @@ static inline void nxi_bit_set(uint64_t *bits, size_t i)
 /* A listed row belongs to this flush. */
 static inline bool nxi_planner_wants(const nxi_planner *p, const nxi_row *header)
 {
-    return header->table->db == p->db && (p->only == NULL || nxi_row_data(header) == p->only);
+    return header->table->db == p->db;
 }
 /* An expired row's changes are those made since it expired: they count, or they would be lost silently. */
 static inline bool nxi_row_is_written(const nxi_row *header)

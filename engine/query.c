@@ -303,7 +303,7 @@ static void query_done(nxi_call *call)
             finish_scalar(r, op, step);
         } else {
             if (q->session != NULL)
-                nxi_session_expire(q->session, q->select.table);
+                nxi_session_expire(q->session, q->select.table, r->verb == NXI_VERB_DELETE);
             op->last.public.count = step->affected;
             nxi_op_finish(op);
         }
@@ -335,13 +335,8 @@ static bool answer_from_memory(nxi_op *op, nx_query *q, const nx_value *key)
 {
     const nxi_table *table = q->select.table;
 
-    if (q->session == NULL || q->select.for_update)
-        return false;
-    nxi_identity *identity = &q->session->root->identity;
-    if (!nxi_identity_settle(identity))
-        return false;
-    void *row = nxi_identity_find(identity, table, key);
-    if (row == NULL || nxi_row_of(row)->state != NXI_ROW_STORED || nxi_row_of(row)->table != table)
+    void *row = q->session == NULL || q->select.for_update ? NULL : nxi_session_known(q->session, table, key);
+    if (row == NULL)
         return false;
     void **rows = nxi_arena_get(&op->arena, sizeof(void *), 16);
     if (rows == NULL)
@@ -459,7 +454,9 @@ nx_op nxi_query_run(nx_query *q, const nxi_ask *ask, void *tag)
     bool writes = ask->verb == NXI_VERB_UPDATE || ask->verb == NXI_VERB_DELETE;
     nxi_session_enter(op, &(nxi_turn){ .session = q->session,
                                        .shared = !writes && !q->select.for_update,
-                                       .flush_first = !q->session->options.no_auto_flush,
+                                       .sees = { .db = q->session->options.no_auto_flush ? NULL : q->db,
+                                                 .select = writes ? NULL : &q->select,
+                                                 .by_key = ask->by_key },
                                        .start = start_in_session,
                                        .context = r });
     return handle;

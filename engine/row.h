@@ -62,6 +62,7 @@ struct nxi_table {
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */
     bool has_references, has_defaults, has_pointers; /* some column refers, has a default in the database, holds a pointer */
+    bool has_triggers, is_view;
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
@@ -74,25 +75,37 @@ typedef enum nxi_row_state {
     NXI_ROW_STORED,  /* loaded or written */
     NXI_ROW_DELETING,/* DELETE at the next flush */
     NXI_ROW_GONE,    /* deleted */
-    NXI_ROW_EXPIRED  /* rolled back: to be read again */
+    NXI_ROW_EXPIRED  /* stored; to be read again */
 } nxi_row_state;
 
 enum {
     NXI_ROW_TRACKED = 1,
-    NXI_ROW_MAPPED = 2, /* in the identity map */
-    NXI_ROW_LISTED = 4,
-    NXI_ROW_WAS_NEW = 8,
-    NXI_ROW_KEY_MADE = 16
+    NXI_ROW_MAPPED = 2,        /* in the identity map */
+    NXI_ROW_DELETE_LISTED = 4, /* in the session's list of deletions */
+    NXI_ROW_WAS_NEW = 8,       /* inserted by its session, at its stamp or before */
+    NXI_ROW_KEY_MADE = 16,     /* the key was made by the database or by the library */
+    NXI_ROW_TOUCHED = 32,      /* in the session's list of touched rows */
+    NXI_ROW_MADE_UNKNOWN = 64, /* columns that the database makes (table->made) are not known */
+    NXI_ROW_DOUBTFUL = 128,    /* the outcome of its last write is unknown: no writes until it is read again */
+    NXI_ROW_MARKED = 256,    /* for the moment, by what walks over rows */
+    NXI_ROW_BUSY = 512,        /* of no session: an operation on it is in flight */
+    NXI_ROW_IMAGED = 1024      /* the frame of its stamp has an image of it */
 };
 
 typedef struct nxi_row {
     const nxi_table *table;
-    void *owner;             /* nx_session, or NULL */
-    struct nxi_row *next;    /* list of the owner */
-    uint32_t lazy_missing;   /* bit per lazy column that is not loaded */
-    uint8_t state;           /* nxi_row_state */
-    uint8_t flags;
-    uint16_t spare;
+    void *owner;               /* nx_session, or NULL */
+    union {
+        struct {
+            uint32_t place;    /* of a session's row: index in the list that it is in */
+            uint32_t stamp;    /* the session's clock when it was made, read or written last */
+        };
+        nxi_arena *texts;      /* of a row of no session that was made alone: what it points to; NULL: nothing */
+    };
+    uint32_t lazy_missing;     /* bit per lazy column that is not loaded */
+    uint16_t flags;
+    uint8_t state;             /* nxi_row_state */
+    uint8_t spare;
 } nxi_row;
 _Static_assert(sizeof(nxi_row) == 32, "rows keep 16-byte alignment");
 
@@ -128,6 +141,8 @@ void nxi_column_get(const nxi_column *column, const void *row, nx_value *ret_val
  */
 NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
 bool nxi_column_is_null(const nxi_column *column, const void *row);
+/* nx_row_set, but for what a session makes of it. */
+NX_MUST_CHECK nx_status nxi_row_set(void *row, nx_column column, nx_value value);
 
 /*
  * Copy what `columns` of the row point to (texts, bytes, keys) into `arena`, so that the row does not depend on its user's
@@ -158,5 +173,10 @@ bool nxi_column_changed(const nxi_column *column, const void *row, const void *s
  * reference of `row` names stays when its key is the same. False: out of memory.
  */
 NX_MUST_CHECK bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena *arena);
+
+/* A stored, non-volatile column other than the version differs by value from the snapshot. Rows with a snapshot only. */
+bool nxi_row_changed(const void *row);
+NX_MUST_CHECK bool nxi_row_own_all(void *row, nxi_arena *arena);
+void nxi_row_restore(void *row, const void *image);
 
 #endif

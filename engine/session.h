@@ -2,35 +2,20 @@
  * session - the unit of work as an object: its rows, its transactions, the order of its operations.
  *
  * Operations of a session run in the order in which they were queued. Reads may overlap with reads; whatever writes,
- * or must flush first, runs alone. Each database that the session touches is a part with, at most, one open transaction.
- * A nested session is a savepoint on the parts of its root; rows and identity map are the root's.
+ * or must flush first, runs alone; writes of single rows that were queued one behind the other leave together (session_write.c).
+ * Each database that the session touches is a part with, at most, one open transaction (db_transaction.h).
+ * A nested session is a frame of images (undo.h) and a savepoint on the parts of its root; rows and identity map are the root's.
  */
 #ifndef NXI_SESSION_H
 #define NXI_SESSION_H
 
 #include "engine/db.h"
-#include "engine/identity.h"
+#include "engine/db_transaction.h"
 #include "engine/query.h"
+#include "engine/undo.h"
 #include "nextorm/session.h"
 
-/* A request that rolls a transaction back when nobody waits for it; made beforehand, so that it cannot fail. */
-typedef struct nxi_farewell { nxi_request request; nxi_arena arena; nx_db *db; } nxi_farewell;
-
-typedef struct nxi_part {
-    nx_db *db;                /* NULL: the database was freed or closed under the session */
-    uint64_t transaction;     /* open transaction, or 0 */
-    uint32_t born;            /* level of the session that began it */
-    uint32_t level;           /* savepoints that are set in it */
-    bool wrote;               /* in it, or has taken locks */
-    uint32_t undo;            /* savepoint of a nested session that was given up: to be undone before anything else; 0: none */
-    nxi_farewell *farewell;
-} nxi_part;
-
-/* What a row was when a nested session began: to go back to. */
-typedef struct nxi_saved { struct nxi_saved *next; void *row, *image; uint8_t state; } nxi_saved;
-
-/* A row that was deleted in the present transaction: to bring back when it is undone. */
-typedef struct nxi_gone { struct nxi_gone *next; void *row; uint16_t number; } nxi_gone;
+struct nxi_plan_rows;
 
 struct nx_session {
     nx_loop *loop;
@@ -38,24 +23,23 @@ struct nx_session {
     struct nx_session *outer;      /* nested: the session around it */
     struct nx_session *root;       /* itself, or the outermost */
     struct nx_session *inner;      /* the nested session that is in use */
+    struct nx_session *fate;       /* whose rollback is its own: itself, or, joined, that of the session around it */
     nx_session_options options;
     nxi_arena arena;
-    nxi_identity identity;         /* root only, as all lists of rows */
-    nxi_gone *gone;                /* the latest first */
-    nxi_row *new_first, *new_last; /* to be inserted, in the order of their making */
-    uint16_t number;               /* stamped on rows that are written; grows with every transaction and nested session */
-    uint16_t transaction_number;   /* number when the present transaction began */
-    nxi_part *parts;
+    nxi_workset rows;              /* root only */
+    nxi_frame frame;               /* of a session that is its own fate */
+    nxi_part *parts;               /* root only */
     size_t part_count, part_capacity;
-    size_t primary;                /* the first part that was used */
     nxi_op *waiting_first, *waiting_last;
     size_t running;                /* operations in flight; on the root: of all its sessions */
+    size_t leaving;                /* root: nested sessions that were freed with operations in flight */
     bool exclusive;                /* the one in flight runs alone */
     bool ended;
-    bool failed;                   /* a transaction was lost: only a rollback or the end is possible */
+    bool failed;                   /* of a fate: its transaction, or its part of it, was lost: only a rollback or the end is possible */
+    bool has_acted;                /* joined: something was done in it that its outer session has not undone */
     bool pumping, doomed;
-    uint32_t level;                /* nested: its savepoint */
-    nxi_saved *saved;              /* nested */
+    bool has_doubts;               /* root: some row may be NXI_ROW_DOUBTFUL */
+    uint32_t level;                /* of its savepoint: 0: the root; joined: that of its fate */
     nx_outcome outcome;
     nx_error error;
     struct nx_query *queries;
@@ -63,17 +47,27 @@ struct nx_session {
 };
 
 nx_session *nxi_session_new(nx_loop *loop, nx_session *outer, const nx_session_options *options);
+/* A nested session; NULL: `outer` cannot have one now, or out of memory: outer->error says. */
+nx_session *nxi_session_nested(nx_session *outer, const nx_session_options *options);
 void nxi_session_free(nx_session *s);
 /* The structs that are kept for reuse. */
 void nxi_sessions_fini(nx_loop *loop);
 /* A database goes away: its part is dropped from every session; what was open there is rolled back by the driver. */
 void nxi_sessions_forget_db(nx_loop *loop, nx_db *db);
-
-/* The part of a database, made when it is missing; NULL: out of memory. */
-nxi_part *nxi_session_part(nx_session *s, nx_db *db);
+/* The last operation in flight of a session that was freed has ended. */
+void nxi_session_left(nx_session *s);
 
 /* NX_OK, or NX_ESTATE with the reason: ended, or a nested session is in use. */
 nx_status nxi_session_check(const nx_session *s, nx_error *error);
+
+/* ---- turns: session_turn.c */
+
+/* What an operation could see of what is pending. */
+typedef struct nxi_sight {
+    nx_db *db;                           /* NULL: nothing */
+    const nxi_select *select;            /* NULL: all of the database (SQL text) */
+    bool by_key;                         /* it asks for one row by its key: a known one is answered from memory */
+} nxi_sight;
 
 /*
  * An operation's turn in its session. `shared` ones overlap. start is called when the turn has come and must lead to
@@ -82,50 +76,80 @@ nx_status nxi_session_check(const nx_session *s, nx_error *error);
 typedef struct nxi_turn {
     nx_session *session;
     bool shared;
-    bool flush_first;                    /* pending changes are flushed before start */
+    bool unmarked;                       /* needs no savepoint of its session: a rollback */
+    nxi_sight sees;                      /* pending changes that it could see are flushed first */
     void (*start)(nxi_op *op, void *context);
     void *context;
 } nxi_turn;
 void nxi_session_enter(nxi_op *op, const nxi_turn *turn);
 void nxi_session_leave(nx_session *s);
+/* Operations that wait for their turn end with NX_ECLOSED: all of the root's, those of one session, or those of one database. */
+void nxi_session_refuse_waiting(nx_session *root, const nx_session *only, const nx_db *db);
+/* The context of the next operation that waits, if it starts with that function in that session; NULL: it does not. */
+void *nxi_session_next_waiting(const nx_session *s, void (*start)(nxi_op *op, void *context));
+/* That operation leaves the queue: it shares the turn of another one, and its end is that one's affair. */
+nxi_op *nxi_session_take_next(nx_session *s);
+/* It waits again, before all others. False: out of memory. */
+NX_MUST_CHECK bool nxi_session_put_back(nxi_op *op, const nxi_turn *turn);
 
-/*
- * Fill in how a request of this session runs on its database: its transaction, a begin if one is needed. `writes`: what it
- * carries changes data or takes locks. After it is done nxi_session_answered keeps the part's state. Fails when the database is
- * closed, without memory, and for a write in a read-only session.
- */
-NX_MUST_CHECK nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_error *error);
-void nxi_session_answered(nx_session *s, nxi_call *call);
-bool nxi_session_has_transaction(const nx_session *s, uint64_t transaction);
+/* ---- rows: session_rows.c */
 
 void *nxi_session_new_row(nx_session *s, const nx_entity *entity);
 void *nxi_session_add_row(nx_session *s, void *row);
 NX_MUST_CHECK nx_status nxi_session_delete_row(nx_session *s, void *row);
-
-/* Rows of a table may have changed behind the session: they are read again when next loaded. */
-void nxi_session_expire(nx_session *s, const nxi_table *table);
-
+/* The program says that it has changed the row. */
+void nxi_session_touch(void *row);
 /* Rows that a query of the session loaded: known ones take their place, others become known. false: out of memory. */
 NX_MUST_CHECK bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *arena);
+/* The row that the session knows by that key, if what it says is up to date. */
+void *nxi_session_known(nx_session *s, const nxi_table *table, const nx_value *key);
+/* Set-based writes on a table, or SQL text, may have changed rows behind the session: they are read again when next loaded. */
+void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted);
+void nxi_session_expire_db(nx_session *s, const nx_db *db);
+/* The frame that a write or a read of this session belongs to. */
+static inline nxi_frame *nxi_session_frame(nx_session *s) { return &s->fate->frame; }
+/* The time of what happens now in this session. */
+uint32_t nxi_session_now(const nx_session *s);
 
-/* Row states after a rollback: rows written since become new again, others are to be read again. */
-void nxi_session_undo(nx_session *s);
-/* Of one database only: its transaction failed while others were committed. */
+/* ---- pending work: session_pending.c */
+
+/* Something that could be seen is pending. */
+bool nxi_session_is_dirty(nx_session *s, const nxi_sight *sight);
+/* Anything is pending on that database. */
+bool nxi_session_has_pending(nx_session *s, const nx_db *db);
+/* NX_ESTATE: whether its last write was committed is unknown. */
+nx_status nxi_row_refuse_doubtful(const nxi_row *row, nx_error *error);
+/* The rows of that database that a flush looks at, in `arena`; `only`: of these rows. */
+NX_MUST_CHECK nx_status nxi_session_collect(nx_session *s, const nx_db *db, nxi_arena *arena, struct nxi_plan_rows *ret_rows,
+                                            nx_error *error);
+
+/* ---- undo: session_undo.c */
+
+/* A transaction was lost: nothing of the session's work stands, and all of it is pending again. Only a rollback can follow. */
+void nxi_session_lost(nx_session *root);
+/* The work of this session, a fate, is undone in the database: so it is in memory. */
+void nxi_session_undo(nx_session *fate, nxi_undo_mode mode);
+/* Of a root session, on one database only. */
 void nxi_session_undo_db(nx_session *root, const nx_db *db);
-/* The same for a nested session: back to what was when it began. */
-void nxi_session_undo_nested(nx_session *s);
-/* A flush inside an operation's turn, before it starts: then(op, context) follows, or the operation fails and leaves. */
-void nxi_session_flush_first(nx_session *s, nxi_op *op, void (*then)(nxi_op *op, void *context), void *context);
+/* The outcome of that transaction is unknown: what was written in it refuses writes until it is read again. */
+void nxi_session_doubt(nx_session *root, const nx_db *db);
+void nxi_row_doubt(nx_session *root, nxi_row *row);
+/* All transactions of a root session are over. */
+void nxi_session_over(nx_session *root);
+/* A nested session, freed without an end, is undone: in memory at once, in the database before the next operation. */
+void nxi_session_give_up(nx_session *s);
 
-/* Every stored row is read again when it is next loaded. */
-void nxi_session_expire_all(nx_session *root);
-void nxi_session_next_number(nx_session *root);
-/* Nested: keep what is pending now, to go back to. false: out of memory. */
-NX_MUST_CHECK bool nxi_session_save_images(nx_session *s);
+/* ---- flush, commit, end, rollback: session_finish.c */
 
 typedef enum nxi_finish { NXI_FINISH_FLUSH, NXI_FINISH_COMMIT, NXI_FINISH_END, NXI_FINISH_ROLLBACK } nxi_finish;
 nx_op nxi_session_finish_op(nx_session *s, nxi_finish how, void *tag);
-/* Flush one row only (nx_save, nx_insert, nx_delete on a session's row). */
+/* A flush inside an operation's turn, before it starts: then(op, context) follows, or the operation fails and leaves. */
+void nxi_session_flush_first(nx_session *s, nxi_op *op, nx_db *db, void (*then)(nxi_op *op, void *context), void *context);
+/* The default deadline of the session's operations. */
+uint32_t nxi_session_deadline(const nx_session *s);
+
+/* ---- single rows: session_write.c, session_load.c */
+
 nx_op nxi_session_write_row(nx_session *s, void *row, nxi_write write, void *tag);
 nx_op nxi_session_raw(nx_session *s, nx_db *db, const nxi_raw *raw, bool rows, void *tag);
 nx_op nxi_session_load(nx_session *s, void *row, const nxi_column *only, void *tag);

@@ -35,9 +35,49 @@ static bool take_columns(const load *l, const nxi_statement *statement, const vo
         if (column->lazy)
             header->lazy_missing &= ~(UINT32_C(1) << column->lazy_bit);
     }
-    if (l->only == NULL && header->state != NXI_ROW_NEW)
-        header->state = NXI_ROW_STORED;
     return true;
+}
+
+/* All of it was read: it is what the database has, whatever it was taken for. */
+static bool take_as_stored(const load *l)
+{
+    nxi_row *header = nxi_row_of(l->row);
+    nx_session *s = l->session;
+
+    header->flags &= (uint16_t) ~(NXI_ROW_MADE_UNKNOWN | NXI_ROW_DOUBTFUL);
+    if (header->state == NXI_ROW_NEW) {
+        /* The write of it whose outcome was unknown was committed. */
+        nxi_workset_drop(&s->root->rows, header);
+        if (!nxi_workset_add_known(&s->root->rows, header, l->db->tables.count))
+            return false;
+    }
+    header->state = NXI_ROW_STORED;
+    if (s != NULL) {
+        nxi_frame_stamp(&s->root->frame, header, nxi_session_now(s));
+        nxi_workset_sweep_deletions(&s->root->rows);
+    }
+    return true;
+}
+
+static bool take(const load *l, const nxi_step *step, nxi_arena *arena)
+{
+    nx_session *s = l->session;
+    nxi_row *header = nxi_row_of(l->row);
+    const nxi_part *part = s == NULL ? NULL : nxi_session_part_of(s, l->db);
+    bool undoable = s != NULL && (s->fate != s->root || (part != NULL && part->transaction != 0 && part->wrote));
+
+    if (undoable && header->state != NXI_ROW_NEW && !nxi_frame_keep(nxi_session_frame(s), &s->root->frame, header))
+        return false;
+    return take_columns(l, step->statement, step->fetched[0], arena) && (l->only != NULL || take_as_stored(l));
+}
+
+/* A row whose last write is in doubt is not there: it is still to be inserted, or it is gone. */
+static void not_there(const load *l)
+{
+    nxi_row *header = nxi_row_of(l->row);
+
+    if (l->only == NULL && (header->flags & NXI_ROW_DOUBTFUL) != 0)
+        header->flags &= (uint16_t)~NXI_ROW_DOUBTFUL;
 }
 
 static void loaded(nxi_call *call)
@@ -56,8 +96,9 @@ static void loaded(nxi_call *call)
     nxi_arena *arena = l->session != NULL ? &l->session->root->arena : &op->arena;
     void **rows = nxi_arena_get(&op->arena, sizeof(void *), 16);
     if (step->affected == 0) {
+        not_there(l);
         nxi_op_failf(op, NX_ENOTFOUND, "the row of %s is not in the database any more", table->entity->name);
-    } else if (rows == NULL || !take_columns(l, step->statement, step->fetched[0], arena)) {
+    } else if (rows == NULL || !take(l, step, arena)) {
         nxi_op_fail(op, NX_ENOMEM, NULL);
     } else {
         rows[0] = l->row;
@@ -66,6 +107,14 @@ static void loaded(nxi_call *call)
         nxi_op_finish(op);
     }
     leave(l);
+}
+
+/* A row that is not stored cannot be read, unless it may be stored after all. */
+static bool can_be_read(const nxi_row *row)
+{
+    if (row->state == NXI_ROW_NEW)
+        return (row->flags & NXI_ROW_DOUBTFUL) != 0 && nxi_row_has_key(row->table, nxi_row_data(row));
+    return row->state != NXI_ROW_GONE;
 }
 
 static void start_load(nxi_op *op, void *context)
@@ -77,8 +126,15 @@ static void start_load(nxi_op *op, void *context)
     const nxi_column **columns = NXI_ARENA_ARRAY(&op->arena, const nxi_column *, count);
     nx_value *key = NXI_ARENA_ARRAY(&op->arena, nx_value, table->key_count);
     nxi_call *call = nxi_call_new(op, l->db, 1, loaded);
-    const void *image = (nxi_row_of(l->row)->flags & NXI_ROW_TRACKED) != 0 ? nxi_row_snapshot(l->row) : l->row;
+    const nxi_row *header = nxi_row_of(l->row);
+    const void *image =
+        (header->flags & NXI_ROW_TRACKED) != 0 && header->state != NXI_ROW_NEW ? nxi_row_snapshot(l->row) : l->row;
 
+    if (!can_be_read(header)) {
+        nxi_op_failf(op, NX_ESTATE, "the row of %s is not stored", table->entity->name);
+        leave(l);
+        return;
+    }
     if (columns == NULL || key == NULL || call == NULL)
         goto no_memory;
     for (size_t i = 0; i < count; i++)
@@ -124,8 +180,6 @@ nx_op nxi_session_load(nx_session *s, void *row, const nxi_column *only, void *t
     load *l = NXI_ARENA_NEW(&op->arena, load);
     if (l == NULL) {
         nxi_op_fail(op, NX_ENOMEM, NULL);
-    } else if (header->state == NXI_ROW_NEW || header->state == NXI_ROW_GONE) {
-        nxi_op_failf(op, NX_ESTATE, "the row of %s is not stored", header->table->entity->name);
     } else if (nxi_db_check(db, true, &error) != NX_OK) {
         nxi_op_fail(op, error.status, &error);
     } else {
@@ -152,6 +206,8 @@ static void raw_done(nxi_call *call)
     const nxi_step *step = &call->request.steps[0];
 
     nxi_session_answered(r->session, call);
+    /* What the text has done is not known, also when it failed behind something that it did. */
+    nxi_session_expire_db(r->session, call->db);
     if (nxi_call_is_ok(call)) {
         op->last.public.count = step->affected;
         op->last.public.raw = step->kind == NXI_STEP_RAW ? &step->raw : NULL;
@@ -196,8 +252,10 @@ nx_op nxi_session_raw(nx_session *s, nx_db *db, const nxi_raw *raw, bool rows, v
     } else {
         *r = (raw_run){ s, call };
         call->context = r;
-        nxi_session_enter(
-            op, &(nxi_turn){ .session = s, .flush_first = !s->root->options.no_auto_flush, .start = start_raw, .context = r });
+        nxi_session_enter(op, &(nxi_turn){ .session = s,
+                                           .sees.db = s->root->options.no_auto_flush ? NULL : db,
+                                           .start = start_raw,
+                                           .context = r });
     }
     return handle;
 }

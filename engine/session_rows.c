@@ -1,7 +1,6 @@
 /*
- * session_rows - the rows of a session: made, added, learned from queries, expired, undone.
+ * session_rows - the rows of a session: made, added, deleted, learned from queries, expired.
  */
-#include "engine/planner.h"
 #include "engine/session.h"
 
 static void *refuse(nx_session *s, nx_status status)
@@ -10,15 +9,20 @@ static void *refuse(nx_session *s, nx_status status)
     return NULL;
 }
 
-static void append_new(nx_session *root, nxi_row *header)
+static nx_db *db_of(const nxi_table *table)
 {
-    header->next = NULL;
-    if (root->new_last == NULL)
-        root->new_first = header;
-    else
-        root->new_last->next = header;
-    root->new_last = header;
+    return table->db;
 }
+
+uint32_t nxi_session_now(const nx_session *s)
+{
+    const nxi_frame *frame = &s->fate->frame;
+
+    /* What a session does that was freed with operations in flight happened before its end. */
+    return frame->end != UINT32_MAX ? frame->end - 1 : s->root->rows.clock;
+}
+
+/* ------------------------------------------------------------------------------ making */
 
 static const nxi_table *table_for(nx_session *s, const nx_entity *entity)
 {
@@ -42,113 +46,189 @@ void *nxi_session_new_row(nx_session *s, const nx_entity *entity)
     if (table == NULL)
         return NULL;
     void *row = nxi_row_new(&s->root->arena, table, s->root);
-    if (row == NULL)
+    if (row == NULL || !nxi_workset_add_fresh(&s->root->rows, nxi_row_of(row)))
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", entity->name));
-    nxi_row_of(row)->spare = s->root->number;
-    append_new(s->root, nxi_row_of(row));
+    nxi_row_of(row)->stamp = s->root->rows.clock;
+    s->has_acted = true;
     return row;
+}
+
+static nx_status check_added(const nx_session *s, const nxi_row *from, nx_error *error)
+{
+    const char *name = from->table->entity->name;
+    nx_status status = nxi_session_check(s, error);
+
+    if (status != NX_OK)
+        return status;
+    if (db_of(from->table)->loop != s->loop)
+        return nxi_fail(error, NX_EINVAL, "the row of %s is of another loop", name);
+    if (from->owner != NULL)
+        return nxi_fail(error, NX_ESTATE, "the row of %s belongs to a session already", name);
+    if (from->state == NXI_ROW_GONE)
+        return nxi_fail(error, NX_ESTATE, "the row of %s is deleted", name);
+    return NX_OK;
+}
+
+/* The baseline of another row: columns that it has loaded. */
+static bool copy_baseline(const nxi_row *from, void *copy, nxi_arena *arena)
+{
+    const nxi_table *table = from->table;
+    nx_value value;
+
+    for (size_t i = 0; i < table->column_count; i++) {
+        const nxi_column *column = &table->columns[i];
+        if (column->lazy && (from->lazy_missing >> column->lazy_bit & 1) != 0)
+            continue;
+        nxi_column_get(column, nxi_row_snapshot(nxi_row_data(from)), &value);
+        if (!nxi_value_copy(arena, &value, &value) || !nxi_column_set(column, nxi_row_snapshot(copy), value, arena))
+            return false;
+    }
+    return true;
+}
+
+/* What was changed before stays a change: the baseline is taken over as well. */
+static void *copy_row(nx_session *root, const nxi_row *from)
+{
+    const nxi_table *table = from->table;
+    void *copy = nxi_row_new(&root->arena, table, root);
+
+    if (copy == NULL)
+        return NULL;
+    nxi_row_of(copy)->lazy_missing = from->lazy_missing;
+    if (!nxi_row_copy(table, copy, nxi_row_data(from), &root->arena))
+        return NULL;
+    nxi_row_of(copy)->lazy_missing = from->lazy_missing;
+    nxi_row_track(copy);
+    if (from->state != NXI_ROW_NEW && (from->flags & NXI_ROW_TRACKED) != 0 && !copy_baseline(from, copy, &root->arena))
+        return NULL;
+    return copy;
 }
 
 void *nxi_session_add_row(nx_session *s, void *row)
 {
     nx_session *root = s->root;
-    const nxi_row *from = nxi_row_of(row);
-    const nxi_table *table = from->table;
-    bool is_new = from->state == NXI_ROW_NEW;
+    const nxi_table *table = nxi_row_of(row)->table;
 
-    if (s->ended || s->inner != NULL)
-        return refuse(s, nxi_session_check(s, &s->error));
-    if (((nx_db *)table->db)->loop != s->loop)
-        return refuse(s, nxi_fail(&s->error, NX_EINVAL, "the row of %s is of another loop", table->entity->name));
-    if (from->owner != NULL)
-        return refuse(s, nxi_fail(&s->error, NX_ESTATE, "the row of %s belongs to a session already", table->entity->name));
-    if (from->state == NXI_ROW_GONE)
-        return refuse(s, nxi_fail(&s->error, NX_ESTATE, "the row of %s is deleted", table->entity->name));
-    void *copy = nxi_row_new(&root->arena, table, root);
-    if (copy == NULL || !nxi_identity_settle(&root->identity))
+    if (check_added(s, nxi_row_of(row), &s->error) != NX_OK)
+        return NULL;
+    void *copy = nxi_workset_settle(&root->rows) ? copy_row(root, nxi_row_of(row)) : NULL;
+    if (copy == NULL)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
     nxi_row *header = nxi_row_of(copy);
-    header->lazy_missing = from->lazy_missing;
-    header->spare = root->number;
-    if (!nxi_row_copy(table, copy, row, &root->arena))
-        return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
-    if (is_new) {
-        append_new(root, header);
-        return copy;
-    }
-    /* What was changed before stays a change: the snapshot is taken over as well. */
-    nxi_row_track(copy);
-    if ((from->flags & NXI_ROW_TRACKED) != 0 && !nxi_row_copy(table, nxi_row_snapshot(copy), nxi_row_snapshot(row), &root->arena))
-        return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
-    uint64_t hash = nxi_row_key_hash(table, copy);
-    if (nxi_identity_find_row(&root->identity, table, copy, hash) != NULL)
+    header->stamp = root->rows.clock;
+    bool is_new = nxi_row_of(row)->state == NXI_ROW_NEW;
+    const void *image = is_new ? copy : nxi_row_snapshot(copy);
+    if (!is_new &&
+        nxi_identity_find_row(&root->rows.identity, table, image, nxi_row_key_hash(table, image)) != NULL)
         return refuse(s,
                       nxi_fail(&s->error, NX_EUNIQUE, "the session knows another row of %s with this key", table->entity->name));
-    header->state = NXI_ROW_STORED;
-    if (!nxi_identity_add(&root->identity, copy, hash))
+    header->state = is_new ? NXI_ROW_NEW : NXI_ROW_STORED;
+    bool added = is_new ? nxi_workset_add_fresh(&root->rows, header)
+                        : nxi_workset_add_known(&root->rows, header, db_of(table)->tables.count);
+    if (!added)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
-    nxi_identity_append(&root->identity, header, header);
+    s->has_acted = true;
     return copy;
 }
 
-static void unlink_new(nx_session *root, const nxi_row *header)
-{
-    nxi_row *before = NULL;
+/* ------------------------------------------------------------------------------ deleting, touching */
 
-    for (nxi_row **link = &root->new_first; *link != NULL; before = *link, link = &(*link)->next)
-        if (*link == header) {
-            *link = header->next;
-            if (root->new_last == header)
-                root->new_last = before;
-            return;
-        }
+static nx_status no_memory_for_deletion(nx_session *s, const nxi_row *row)
+{
+    return nxi_fail(&s->error, NX_ENOMEM, "no memory to delete a row of %s", row->table->entity->name);
 }
 
-nx_status nxi_session_delete_row(nx_session *s, void *row)
+nx_status nxi_session_delete_row(nx_session *s, void *data)
 {
-    nxi_row *header = nxi_row_of(row);
+    nxi_row *row = nxi_row_of(data);
+    nx_session *root = s->root;
     nx_status status = nxi_session_check(s, &s->error);
 
     if (status != NX_OK)
         return status;
-    if (header->owner != s->root)
-        return nxi_fail(&s->error, NX_EINVAL, "the row of %s does not belong to this session", header->table->entity->name);
-    if (header->state == NXI_ROW_NEW) {
-        unlink_new(s->root, header);
-        header->state = NXI_ROW_GONE;
-    } else if (header->state != NXI_ROW_GONE) {
-        header->state = NXI_ROW_DELETING;
+    if (row->owner != root)
+        return nxi_fail(&s->error, NX_EINVAL, "the row of %s does not belong to this session", row->table->entity->name);
+    if (root->leaving > 0)
+        return nxi_fail(&s->error, NX_ESTATE, "operations of a nested session that was freed are in flight: wait for them first");
+    s->has_acted = true;
+    switch ((nxi_row_state)row->state) {
+    case NXI_ROW_NEW:
+        nxi_workset_drop(&root->rows, row);
+        row->state = NXI_ROW_GONE;
+        break;
+    case NXI_ROW_STORED:
+    case NXI_ROW_EXPIRED:
+        if ((s->fate != root && !nxi_frame_keep(nxi_session_frame(s), &root->frame, row)) ||
+            !nxi_workset_list_deletion(&root->rows, row))
+            return no_memory_for_deletion(s, row);
+        row->state = NXI_ROW_DELETING;
+        break;
+    case NXI_ROW_DELETING:
+    case NXI_ROW_GONE: break;
     }
     return NX_OK;
 }
 
+void nxi_session_touch(void *data)
+{
+    nxi_row *row = nxi_row_of(data);
+    nx_session *root = row->owner;
+
+    if (root != NULL && root->options.changes == NX_CHANGES_TOUCHED && row->state != NXI_ROW_GONE &&
+        !nxi_workset_list_touched(&root->rows, row))
+        root->options.changes = NX_CHANGES_COMPARED; /* without memory for the list all rows are looked at */
+}
+
 /* ------------------------------------------------------------------------------ learning */
 
-static bool differs(const nxi_table *table, const void *row, const void *fetched)
+/* Columns that were not fetched say nothing. */
+static bool differs(const void *row, const void *fetched)
 {
-    for (size_t i = 0; i < table->column_count; i++)
-        if (nxi_column_changed(&table->columns[i], row, fetched))
+    const nxi_table *table = nxi_row_of(row)->table;
+    uint32_t missing = nxi_row_of(fetched)->lazy_missing;
+
+    for (size_t i = 0; i < table->column_count; i++) {
+        const nxi_column *column = &table->columns[i];
+        if ((!column->lazy || (missing >> column->lazy_bit & 1) == 0) && nxi_column_changed(column, row, fetched))
             return true;
+    }
     return false;
 }
 
-/* A row that is known: its object stays; what it holds follows the database unless the user changed it. */
-static bool refresh(nx_session *root, void *known, const void *fetched)
+/* In a transaction that has written, what is read may be undone: the baseline of before is kept. */
+static bool keep_before_reading(nx_session *s, nxi_row *row)
 {
-    nxi_row *header = nxi_row_of(known);
-    const nxi_table *table = header->table;
-    bool clean = memcmp(known, nxi_row_snapshot(known), table->row_size) == 0;
+    const nxi_part *part = nxi_session_part_of(s, row->table->db);
+    bool nested = s->fate != s->root && row->stamp < s->fate->frame.start;
 
-    if (header->state != NXI_ROW_STORED && header->state != NXI_ROW_EXPIRED)
+    if (!nested && (part == NULL || part->transaction == 0 || !part->wrote))
         return true;
-    if (!clean)
+    return nxi_frame_keep(nxi_session_frame(s), &s->root->frame, row);
+}
+
+/*
+ * A row that is known: its object stays. Unchanged, it takes what the database has now; changed, it keeps values, baseline and
+ * version, so that its flush finds what somebody else has done.
+ */
+static bool refresh(nx_session *s, nxi_row *row, const void *fetched)
+{
+    nx_session *root = s->root;
+    const nxi_table *table = row->table;
+    void *known = nxi_row_data(row);
+
+    if ((row->state != NXI_ROW_STORED && row->state != NXI_ROW_EXPIRED) || nxi_row_changed(known))
         return true;
-    if ((header->lazy_missing & ~nxi_row_of(fetched)->lazy_missing) != 0 || differs(table, known, fetched)) {
-        if (!nxi_row_copy(table, known, fetched, &root->arena))
+    bool lazy = (row->lazy_missing & ~nxi_row_of(fetched)->lazy_missing) != 0;
+    if (lazy || differs(known, fetched)) {
+        if (!keep_before_reading(s, row) || !nxi_row_copy(table, known, fetched, &root->arena))
             return false;
         nxi_row_track(known);
+    } else if (s->fate != root && !keep_before_reading(s, row)) {
+        return false;
     }
-    header->state = NXI_ROW_STORED;
+    nxi_frame_stamp(&root->frame, row, nxi_session_now(s));
+    row->state = NXI_ROW_STORED;
+    row->flags &= (uint16_t) ~(NXI_ROW_MADE_UNKNOWN | NXI_ROW_DOUBTFUL);
     return true;
 }
 
@@ -158,7 +238,7 @@ static void resolve_references(nx_session *root, void *row)
     const nxi_table *table = nxi_row_of(row)->table;
     nx_value key[16];
 
-    if (!nxi_row_is_same(nxi_row_of(row)))
+    if (nxi_row_changed(row))
         return; /* what the user has set stays */
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
@@ -169,7 +249,7 @@ static void resolve_references(nx_session *root, void *row)
         nx_reference *reference = (void *)((char *)row + column->offset);
         if (key[0].type == NX_TYPE_null)
             continue;
-        void *found = nxi_identity_find(&root->identity, column->target, key);
+        void *found = nxi_identity_find(&root->rows.identity, column->target, key);
         /* The row that it pointed to is gone: what is left of it is its key. */
         if (found == NULL && reference->row != NULL && column->target->key_count == 1)
             reference->key = (nx_key){ .value = key[0], .part_count = 1 };
@@ -188,218 +268,107 @@ static bool has_references(const nxi_table *table)
 
 enum { LEARN_AHEAD = 16 };
 
+/* One row of a result: it becomes known, or gives way to the object that is. */
+static bool learn_row(nx_session *s, nxi_known *known, void **row, uint64_t hash, uint32_t now)
+{
+    nxi_workset *ws = &s->root->rows;
+    const nxi_table *table = nxi_row_of(*row)->table;
+    void *object = nxi_identity_find_row(&ws->identity, table, *row, hash);
+
+    if (object != NULL) {
+        bool good = refresh(s, nxi_row_of(object), *row);
+        *row = object;
+        db_of(table)->stats.identity_hits++;
+        return good;
+    }
+    if (!nxi_identity_add(&ws->identity, *row, hash))
+        return false;
+    nxi_row *header = nxi_row_of(*row);
+    header->stamp = now;
+    header->place = (uint32_t)known->list.count;
+    known->list.rows[known->list.count++] = header; /* the room is reserved */
+    known->list.held++;
+    return true;
+}
+
 bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *arena)
 {
-    nx_session *root = s->root;
-    nxi_identity *identity = &root->identity;
+    nxi_workset *ws = &s->root->rows;
     const nxi_table *table = nxi_row_of(rows[0])->table;
-    nxi_row *first = NULL, *last = NULL;
+    nxi_known *known = nxi_workset_known_made(ws, table, db_of(table)->tables.count);
     uint64_t hashes[LEARN_AHEAD];
+    uint32_t now = nxi_session_now(s);
 
-    bool learned = nxi_identity_settle(identity) && nxi_map_reserve(&identity->map, count);
+    bool learned = known != NULL && nxi_workset_settle(ws) && nxi_map_reserve(&ws->identity.map, count) &&
+                   nxi_row_list_reserve(ws->memory, &known->list, count);
+    size_t before = known == NULL ? 0 : known->list.count;
     for (size_t start = 0; learned && start < count; start += LEARN_AHEAD) {
         size_t end = nxi_min_size(count, start + LEARN_AHEAD);
         /* A big map misses the cache at every look-up: ask for a run of slots first. */
         for (size_t i = start; i < end; i++) {
             hashes[i - start] = nxi_row_key_hash(table, rows[i]);
-            nxi_map_prefetch(&identity->map, hashes[i - start]);
+            nxi_map_prefetch(&ws->identity.map, hashes[i - start]);
         }
-        for (size_t i = start; learned && i < end; i++) {
-            void *known = nxi_identity_find_row(identity, table, rows[i], hashes[i - start]);
-            if (known != NULL) {
-                learned = refresh(root, known, rows[i]);
-                rows[i] = known;
-                ((nx_db *)table->db)->stats.identity_hits++;
-                continue;
-            }
-            nxi_row *header = nxi_row_of(rows[i]);
-            learned = nxi_identity_add(identity, rows[i], hashes[i - start]);
-            if (!learned)
-                break;
-            header->next = NULL;
-            if (last == NULL)
-                first = header;
-            else
-                last->next = header;
-            last = header;
-        }
+        for (size_t i = start; learned && i < end; i++)
+            learned = learn_row(s, known, &rows[i], hashes[i - start], now);
     }
-    bool settled = identity->unsettled == NULL;
-    nxi_identity_append(identity, first, last);
-    if (settled)
-        identity->unsettled = NULL; /* all of them are in the map */
+    if (known != NULL && known->unsettled == before)
+        known->unsettled = known->list.count; /* all of them are in the map */
     /* New rows stay where they were decoded: the session takes the memory over, also when not all could be learned. */
-    if (first != NULL)
-        nxi_arena_adopt(&root->arena, arena);
+    if (known != NULL && known->list.count > before)
+        nxi_arena_adopt(&s->root->arena, arena);
     if (!learned)
         return false;
     if (has_references(table))
         for (size_t i = 0; i < count; i++)
-            resolve_references(root, rows[i]);
+            resolve_references(s->root, rows[i]);
     return true;
 }
 
-/* ------------------------------------------------------------------------------ undoing */
-
-static void expire(nxi_row *header)
+void *nxi_session_known(nx_session *s, const nxi_table *table, const nx_value *key)
 {
-    if (header->state == NXI_ROW_STORED || header->state == NXI_ROW_DELETING) {
-        header->state = NXI_ROW_EXPIRED;
-        nxi_row_track(nxi_row_data(header));
-    }
+    nxi_workset *ws = &s->root->rows;
+
+    if (!nxi_workset_settle(ws))
+        return NULL;
+    void *row = nxi_identity_find(&ws->identity, table, key);
+    return row != NULL && nxi_row_of(row)->table == table && nxi_workset_is_fresh(ws, nxi_row_of(row)) ? row : NULL;
 }
 
-void nxi_session_expire(nx_session *s, const nxi_table *table)
+/* ------------------------------------------------------------------------------ expiring */
+
+/* Rows that refer to others may have gone, or have lost their reference, with those. */
+static bool refers_to(const nxi_table *table, const nxi_table *target)
 {
-    for (nxi_row *header = s->root->identity.first; header != NULL; header = header->next)
-        if (header->table->root == table->root && header->state == NXI_ROW_STORED)
-            expire(header);
+    for (size_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].form == NXI_FORM_REFERENCE && table->columns[i].target->root == target->root)
+            return true;
+    return false;
 }
 
-void nxi_session_expire_all(nx_session *root)
+static void expire_referring(nx_session *s, const nxi_table *table)
 {
-    for (nxi_row *header = root->identity.first; header != NULL; header = header->next)
-        expire(header);
-}
+    const nx_db *db = table->db;
 
-static bool was_made_since(const nxi_row *header, uint16_t since)
-{
-    return (header->flags & NXI_ROW_WAS_NEW) != 0 && header->spare >= since;
-}
-
-static void make_new_again(nx_session *root, nxi_row *header)
-{
-    void *row = nxi_row_data(header);
-
-    nxi_identity_remove(&root->identity, row);
-    if ((header->flags & NXI_ROW_KEY_MADE) != 0)
-        nxi_row_clear_key(header->table, row);
-    header->state = NXI_ROW_NEW;
-    header->flags &= (uint8_t) ~(NXI_ROW_WAS_NEW | NXI_ROW_KEY_MADE);
-}
-
-/* `since`: what was written under that number or a later one is undone. Rows that were made and deleted since stay gone. */
-static void bring_back(nx_session *root, uint16_t since)
-{
-    for (; root->gone != NULL && root->gone->number >= since; root->gone = root->gone->next) {
-        void *row = root->gone->row;
-        nxi_row *header = nxi_row_of(row);
-        if (header->state != NXI_ROW_GONE || was_made_since(header, since))
-            continue;
-        if (!nxi_identity_add(&root->identity, row, nxi_row_key_hash(header->table, nxi_row_snapshot(row))))
-            continue; /* no memory: it will be loaded as another object */
-        header->state = NXI_ROW_STORED;
-        expire(header);
-    }
-}
-
-/* When numbers begin again no row may still carry an old one. */
-void nxi_session_next_number(nx_session *root)
-{
-    if (++root->number != 0)
-        return;
-    root->number = 1;
-    for (nxi_row *header = root->identity.first; header != NULL; header = header->next) {
-        header->spare = 0;
-        header->flags &= (uint8_t)~NXI_ROW_WAS_NEW;
-    }
-}
-
-/* Rows that are new again come before those that were never written: in the order of their making, as before. */
-static void undo_since(nx_session *root, uint16_t since, const nx_db *only)
-{
-    nxi_row *again;
-
-    if (!nxi_identity_settle(&root->identity))
-        root->failed = true;
-    bring_back(root, since);
-    for (nxi_row *header = root->identity.first; header != NULL; header = header->next) {
-        if (only != NULL && header->table->db != only)
-            continue;
-        if (header->state != NXI_ROW_NEW && header->state != NXI_ROW_GONE && was_made_since(header, since))
-            make_new_again(root, header);
-        else
-            expire(header);
-        if (header->state == NXI_ROW_NEW)
-            header->flags |= NXI_ROW_LISTED;
-    }
-    again = nxi_identity_sweep(&root->identity, NXI_ROW_LISTED);
-    if (again != NULL) {
-        nxi_row *last = again;
-        for (nxi_row *header = again; header != NULL; header = header->next) {
-            header->flags &= (uint8_t)~NXI_ROW_LISTED;
-            last = header;
+    for (size_t i = 0; i < db->tables.count; i++)
+        if (refers_to(&db->tables.list[i], table)) {
+            nxi_session_expire_db(s, db);
+            return;
         }
-        last->next = root->new_first;
-        root->new_first = again;
-        if (root->new_last == NULL)
-            root->new_last = last;
-    }
-    nxi_session_next_number(root);
 }
 
-void nxi_session_undo(nx_session *root)
+void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted)
 {
-    undo_since(root, root->transaction_number, NULL);
-    root->transaction_number = root->number;
+    const nx_db *db = table->db;
+
+    for (size_t i = 0; i < db->tables.count; i++)
+        if (db->tables.list[i].root == table->root)
+            nxi_workset_expire(&s->root->rows, &db->tables.list[i]);
+    if (deleted)
+        expire_referring(s, table);
 }
 
-void nxi_session_undo_db(nx_session *root, const nx_db *db)
+void nxi_session_expire_db(nx_session *s, const nx_db *db)
 {
-    undo_since(root, root->transaction_number, db);
-}
-
-bool nxi_session_save_images(nx_session *s)
-{
-    nx_session *root = s->root;
-    nxi_row *lists[2] = { root->new_first, root->identity.first };
-
-    for (size_t l = 0; l < NXI_COUNT(lists); l++)
-        for (nxi_row *header = lists[l]; header != NULL; header = header->next) {
-            void *row = nxi_row_data(header);
-            size_t size = header->table->row_size;
-            bool dirty = l == 0 || header->state == NXI_ROW_DELETING ||
-                         (header->state == NXI_ROW_STORED && memcmp(row, nxi_row_snapshot(row), size) != 0);
-            if (!dirty)
-                continue;
-            nxi_saved *saved = NXI_ARENA_NEW(&s->arena, nxi_saved);
-            void *image = nxi_arena_get(&s->arena, 2 * size, 16);
-            if (saved == NULL || image == NULL)
-                return false;
-            memcpy(image, row, 2 * size);
-            *saved = (nxi_saved){ s->saved, row, image, header->state };
-            s->saved = saved;
-        }
-    nxi_session_next_number(root);
-    s->number = root->number;
-    return true;
-}
-
-void nxi_session_undo_nested(nx_session *s)
-{
-    nx_session *root = s->root;
-    nxi_row *last = NULL;
-
-    undo_since(root, s->number, NULL);
-    /* What was pending when it began is pending again, as it was. */
-    for (nxi_saved *saved = s->saved; saved != NULL; saved = saved->next) {
-        nxi_row *header = nxi_row_of(saved->row);
-        memcpy(saved->row, saved->image, 2 * header->table->row_size);
-        header->state = saved->state;
-        if (saved->state == NXI_ROW_NEW)
-            header->flags |= NXI_ROW_LISTED;
-    }
-    /* What it made itself is forgotten. */
-    for (nxi_row **link = &root->new_first; *link != NULL;) {
-        nxi_row *header = *link;
-        if (header->spare >= s->number && (header->flags & NXI_ROW_LISTED) == 0) {
-            *link = header->next;
-            header->next = NULL;
-            continue;
-        }
-        header->flags &= (uint8_t)~NXI_ROW_LISTED;
-        last = header;
-        link = &header->next;
-    }
-    root->new_last = last;
+    nxi_workset_expire_db(&s->root->rows, db);
 }

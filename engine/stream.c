@@ -351,7 +351,8 @@ nx_op nxi_query_stream(nx_query *q, const nx_stream_options *options, void *tag)
     else
         nxi_session_enter(op, &(nxi_turn){ .session = q->session,
                                            .shared = true,
-                                           .flush_first = !q->session->options.no_auto_flush,
+                                           .sees = { .db = q->session->options.no_auto_flush ? NULL : q->db,
+                                                     .select = &q->select },
                                            .start = start_stream,
                                            .context = st });
     return handle;

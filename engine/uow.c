@@ -203,9 +203,11 @@ static nx_status plan_updates(nxi_planner *p)
 {
     nx_status status = NX_OK;
 
-    for (nxi_row *row = p->session->root->identity.first; row != NULL && status == NX_OK; row = row->next)
-        if (nxi_row_is_written(row) && nxi_planner_wants(p, row) && !nxi_row_is_same(row))
+    for (size_t i = 0; i < p->rows->known_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->known[i];
+        if (row != NULL && nxi_row_is_written(row) && nxi_planner_wants(p, row) && !nxi_row_is_same(row))
             status = plan_update(p, nxi_row_data(row));
+    }
     return status;
 }
 
@@ -225,7 +227,7 @@ static uint32_t delete_depth(const nxi_planner *p, void *row, uint32_t depth)
         if (column->form != NXI_FORM_REFERENCE || !column->target->in_cycle || column->target->key_count != 1)
             continue;
         nxi_column_get(column, nxi_row_snapshot(row), &key);
-        void *target = key.type == NX_TYPE_null ? NULL : nxi_identity_find(&p->session->root->identity, column->target, &key);
+        void *target = key.type == NX_TYPE_null ? NULL : nxi_identity_find(&p->session->root->rows.identity, column->target, &key);
         if (target == NULL || target == row || nxi_row_of(target)->state != NXI_ROW_DELETING)
             continue;
         uint32_t found = delete_depth(p, target, depth + 1);
@@ -243,7 +245,7 @@ static nx_status plan_delete(nxi_planner *p, void *row)
     if (!nxi_planner_scratch(p, table))
         return nxi_planner_no_memory(p);
     if (table->in_cycle && p->session != NULL) {
-        if (!nxi_identity_settle(&p->session->root->identity))
+        if (!nxi_workset_settle(&p->session->root->rows))
             return nxi_planner_no_memory(p);
         level += delete_depth(p, row, 0);
     }
@@ -254,9 +256,11 @@ static nx_status plan_deletes(nxi_planner *p)
 {
     nx_status status = NX_OK;
 
-    for (nxi_row *row = p->session->root->identity.first; row != NULL && status == NX_OK; row = row->next)
+    for (size_t i = 0; i < p->rows->deleting_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->deleting[i];
         if (row->state == NXI_ROW_DELETING && nxi_planner_wants(p, row))
             status = plan_delete(p, nxi_row_data(row));
+    }
     return status;
 }
 
@@ -349,10 +353,10 @@ static void name_object(const nxi_planner *p, nx_status status)
     p->error->object = status == NX_ENOMEM ? NULL : p->at;
 }
 
-nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
+nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bool partial, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
     nxi_planner p = {
-        .session = s->root, .db = db, .arena = arena, .error = error, .only = only, .optimistic = s->options.optimistic
+        .session = s->root, .db = db, .arena = arena, .error = error, .partial = partial, .rows = rows, .optimistic = s->options.optimistic
     };
     nx_status status;
 

@@ -46,13 +46,23 @@ typedef struct nxi_plan {
     size_t row_count;
 } nxi_plan;
 
+/* Rows of one flush; entries may be NULL (holes) or of other databases or states: the planner skips them. */
+typedef struct nxi_plan_rows {
+    nxi_row *const *fresh;
+    size_t fresh_count;          /* to be inserted: state NEW */
+    nxi_row *const *known;
+    size_t known_count;          /* stored rows that may have changed: compared here */
+    nxi_row *const *deleting;
+    size_t deleting_count;       /* state DELETING */
+} nxi_plan_rows;
+
 /*
  * Plan the flush of all pending rows of that database, or of `only`. Rows are made ready (keys, checks) on the way; the
  * first that
  * is refused fails the plan and nothing is sent. Everything is in `arena`.
  */
-NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan,
-                                       nx_error *error);
+NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bool partial, nxi_arena *arena,
+                                       nxi_plan *ret_plan, nx_error *error);
 
 /* One row outside sessions. */
 NX_MUST_CHECK nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, nxi_plan *ret_plan,
@@ -75,8 +85,7 @@ void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over);
  * deleted, and are not written again.
  */
 void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s);
-
-/* Whether anything is pending on that database (db NULL: on any). */
-bool nxi_session_is_dirty(const nx_session *s, const nx_db *db);
+/* Whether the writes stand is unknown: the rows refuse writes until they are read again. */
+void nxi_plan_doubt(const nxi_plan *plan, nx_session *s);
 
 #endif

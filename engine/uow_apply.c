@@ -32,7 +32,7 @@ void nxi_plan_undo(const nxi_plan *plan)
             continue;
         for (size_t r = 0; r < batch->row_count; r++) {
             nxi_row_clear_key(batch->table, batch->rows[r]);
-            nxi_row_of(batch->rows[r])->flags &= (uint8_t)~NXI_ROW_KEY_MADE;
+            nxi_row_of(batch->rows[r])->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
         }
     }
 }
@@ -47,126 +47,151 @@ static void count_up_version(const nxi_column *version, void *row)
         ++*(int64_t *)(void *)member;
 }
 
+/* Columns that the statement leaves to the database, or that a trigger may change, are not known until the row is read. */
+static bool makes_values(const nxi_batch *batch)
+{
+    const nxi_table *table = batch->table;
+
+    if (table->has_triggers)
+        return true;
+    for (size_t i = 0; table->has_defaults && batch->verb == NXI_BATCH_INSERT && i < table->column_count; i++)
+        if (table->columns[i].field->sql_default != NULL && !nxi_bit_is_set(batch->columns, i))
+            return true;
+    return false;
+}
+
 /*
  * What the user's pointers lead to may change or be freed from now on: the row keeps copies. Outside sessions only rows that were
  * made one by one have memory of their own for that; others are no longer compared, so that their next save writes all columns.
  */
-static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
+static void own_texts(void *row, nx_session *s)
 {
     nxi_row *header = nxi_row_of(row);
 
     if (s != NULL) {
-        if (!nxi_row_own(batch->table, row, batch->columns, &s->root->arena))
+        if (!nxi_row_own_all(row, &s->root->arena))
             s->root->failed = true;
-    } else if (!nxi_db_own_texts(batch->table->db, row)) {
-        header->flags &= (uint8_t)~NXI_ROW_TRACKED;
+    } else if (!nxi_db_own_texts(header->table->db, row)) {
+        header->flags &= (uint16_t)~NXI_ROW_TRACKED;
     }
 }
 
-static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
+/* Of a row that stands in its table. */
+static void take_as_stored(const nxi_batch *batch, void *row, nx_session *s)
 {
     nxi_row *header = nxi_row_of(row);
-    bool tracked = (header->flags & NXI_ROW_TRACKED) != 0;
 
-    if (batch->verb == NXI_BATCH_DELETE) {
-        if (s != NULL)
-            nxi_identity_remove(&s->root->identity, row);
-        header->state = NXI_ROW_GONE;
-        return;
-    }
-    if (batch->verb != NXI_BATCH_INSERT && batch->table->version != NULL)
-        count_up_version(batch->table->version, row);
-    if (batch->verb == NXI_BATCH_INSERT) {
-        header->flags |= NXI_ROW_WAS_NEW;
-        header->spare = s != NULL ? s->root->number : 0;
-    }
-    if (header->state != NXI_ROW_EXPIRED)
-        header->state = NXI_ROW_STORED;
-    if (tracked && batch->verb != NXI_BATCH_DELETE && batch->table->has_pointers)
-        own_texts(batch, row, s);
+    if ((header->flags & NXI_ROW_TRACKED) != 0 && batch->table->has_pointers)
+        own_texts(row, s);
     if ((header->flags & NXI_ROW_TRACKED) != 0)
         nxi_row_track(row);
+    if (makes_values(batch))
+        header->flags |= NXI_ROW_MADE_UNKNOWN;
 }
 
-/* New rows that are stored now leave the list of new ones, in one go where all do. */
-static void move_new_rows(nx_session *root)
+static void apply_insert(const nxi_batch *batch, void *row, nx_session *s)
 {
-    nxi_row *kept_first = NULL, *kept_last = NULL, *done_first = NULL, *done_last = NULL;
+    nxi_row *header = nxi_row_of(row);
 
-    for (nxi_row *row = root->new_first, *next; row != NULL; row = next) {
-        next = row->next;
-        row->next = NULL;
-        nxi_row **first = row->state == NXI_ROW_NEW ? &kept_first : &done_first;
-        nxi_row **last = row->state == NXI_ROW_NEW ? &kept_last : &done_last;
-        if (*first == NULL)
-            *first = row;
+    header->state = NXI_ROW_STORED;
+    take_as_stored(batch, row, s);
+    if (s == NULL)
+        return;
+    header->flags |= NXI_ROW_WAS_NEW;
+    header->flags &= (uint16_t)~NXI_ROW_IMAGED;
+    header->stamp = nxi_session_now(s);
+    (void)nxi_row_list_remove(&s->root->rows.fresh, header);
+    if (!nxi_workset_add_known(&s->root->rows, header, ((const nx_db *)batch->table->db)->tables.count)) {
+        header->state = NXI_ROW_GONE; /* no memory to know it: it is read as another object */
+        s->root->failed = true;
+    }
+}
+
+/* The baseline moves: while a transaction is open, what it was is kept. */
+static void keep_image(nxi_row *row, nx_session *s)
+{
+    const nxi_part *part = s == NULL ? NULL : nxi_session_part_of(s, row->table->db);
+
+    if (part != NULL && part->transaction != 0 && !nxi_frame_keep(nxi_session_frame(s), &s->root->frame, row))
+        s->root->failed = true;
+    if (s != NULL)
+        nxi_frame_stamp(&s->root->frame, row, nxi_session_now(s));
+}
+
+static void apply_update(const nxi_batch *batch, void *row, nx_session *s)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    keep_image(header, s);
+    if (batch->table->version != NULL)
+        count_up_version(batch->table->version, row);
+    if (header->state != NXI_ROW_EXPIRED)
+        header->state = NXI_ROW_STORED;
+    take_as_stored(batch, row, s);
+}
+
+static void apply_delete(void *row, nx_session *s)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    keep_image(header, s);
+    if (s != NULL)
+        nxi_workset_drop(&s->root->rows, header);
+    header->state = NXI_ROW_GONE;
+}
+
+static void apply_batch(const nxi_batch *batch, nx_session *s)
+{
+    for (size_t r = 0; r < batch->row_count; r++) {
+        if (batch->verb == NXI_BATCH_INSERT)
+            apply_insert(batch, batch->rows[r], s);
+        else if (batch->verb == NXI_BATCH_DELETE)
+            apply_delete(batch->rows[r], s);
         else
-            (*last)->next = row;
-        *last = row;
+            apply_update(batch, batch->rows[r], s);
     }
-    root->new_first = kept_first;
-    root->new_last = kept_last;
-    nxi_identity_append(&root->identity, done_first, done_last);
+    if (s != NULL && batch->verb == NXI_BATCH_DELETE)
+        nxi_session_expire(s, batch->table, true);
 }
 
-/* Deleted rows are kept in mind until the transaction is over. Without memory for that an undo makes them read as new objects. */
-static void remember_gone(nx_session *root, const nxi_batch *batch)
+static void sweep(nx_session *s)
 {
-    nxi_gone *list = NXI_ARENA_ARRAY(&root->arena, nxi_gone, batch->row_count);
-
-    for (size_t r = 0; list != NULL && r < batch->row_count; r++) {
-        list[r] = (nxi_gone){ root->gone, batch->rows[r], root->number };
-        root->gone = &list[r];
-    }
+    if (s == NULL)
+        return;
+    nxi_workset_sweep_deletions(&s->root->rows);
+    nxi_workset_sweep_touched(&s->root->rows);
 }
 
 void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
 {
-    bool inserted = false;
-
-    for (size_t i = 0; i < plan->batch_count; i++) {
-        nxi_batch *batch = plan->batches[i];
-        if (over && batch->verb == NXI_BATCH_INSERT)
-            continue;
-        inserted = inserted || batch->verb == NXI_BATCH_INSERT;
-        if (batch->verb == NXI_BATCH_DELETE && s != NULL && !over)
-            remember_gone(s->root, batch);
-        for (size_t r = 0; r < batch->row_count; r++)
-            apply_row(batch, batch->rows[r], s);
-    }
-    if (inserted && s != NULL)
-        move_new_rows(s->root);
+    for (size_t i = 0; i < plan->batch_count; i++)
+        if (!over || plan->batches[i]->verb != NXI_BATCH_INSERT)
+            apply_batch(plan->batches[i], s);
+    sweep(s);
 }
 
 void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s)
 {
     nxi_plan_undo(plan);
     for (size_t i = 0; i < plan->batch_count; i++) {
-        nxi_batch *batch = plan->batches[i];
-        bool lost = batch->verb == NXI_BATCH_INSERT && batch->statement->key_column != NULL;
+        const nxi_batch *batch = plan->batches[i];
+        if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL) {
+            apply_batch(batch, s);
+            continue;
+        }
         for (size_t r = 0; r < batch->row_count; r++) {
-            if (lost)
-                nxi_row_of(batch->rows[r])->state = NXI_ROW_GONE;
-            else
-                apply_row(batch, batch->rows[r], s);
+            nxi_row *row = nxi_row_of(batch->rows[r]);
+            if (s != NULL)
+                nxi_workset_drop(&s->root->rows, row);
+            row->state = NXI_ROW_GONE;
         }
     }
-    if (s != NULL)
-        move_new_rows(s->root);
+    sweep(s);
 }
 
-bool nxi_session_is_dirty(const nx_session *s, const nx_db *db)
+void nxi_plan_doubt(const nxi_plan *plan, nx_session *s)
 {
-    const nx_session *root = s->root;
-
-    for (const nxi_row *row = root->new_first; row != NULL; row = row->next)
-        if (db == NULL || row->table->db == db)
-            return true;
-    for (const nxi_row *row = root->identity.first; row != NULL; row = row->next) {
-        if (db != NULL && row->table->db != db)
-            continue;
-        if (row->state == NXI_ROW_DELETING || (nxi_row_is_written(row) && !nxi_row_is_same(row)))
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < plan->batch_count; i++)
+        for (size_t r = 0; r < plan->batches[i]->row_count; r++)
+            nxi_row_doubt(s->root, nxi_row_of(plan->batches[i]->rows[r]));
 }

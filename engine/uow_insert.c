@@ -16,7 +16,7 @@ nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, co
         if (reference->row == NULL)
             continue;
         const nxi_row *target = nxi_row_of(reference->row);
-        bool written = p->only == NULL && target->owner != NULL && target->owner == nxi_row_of(row)->owner;
+        bool written = !p->partial && target->owner != NULL && target->owner == nxi_row_of(row)->owner;
         bool keyless = target->state == NXI_ROW_NEW && !written && !nxi_row_has_key(target->table, reference->row);
         if (target->table == column->target && target->state != NXI_ROW_GONE && !keyless)
             continue;
@@ -272,12 +272,16 @@ static nx_status plan_inserts_levelled(nxi_planner *p)
 
     nxi_map_init(&l.marks, p->db->loop->memory);
     nxi_map_init(&l.late, p->db->loop->memory);
-    for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)
-        if (nxi_planner_wants(p, row))
+    for (size_t i = 0; i < p->rows->fresh_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->fresh[i];
+        if (row != NULL && nxi_planner_wants(p, row))
             status = level_row(&l, nxi_row_data(row));
-    for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)
-        if (nxi_planner_wants(p, row))
+    }
+    for (size_t i = 0; i < p->rows->fresh_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->fresh[i];
+        if (row != NULL && nxi_planner_wants(p, row))
             status = plan_levelled_insert(&l, nxi_row_data(row));
+    }
     nxi_map_fini(&l.late);
     nxi_map_fini(&l.marks);
     return status;
@@ -287,11 +291,15 @@ nx_status nxi_planner_inserts(nxi_planner *p)
 {
     nx_status status = NX_OK;
 
-    for (nxi_row *row = p->db->tables.has_cycle ? p->session->new_first : NULL; row != NULL; row = row->next)
-        if (nxi_planner_wants(p, row) && row->table->in_cycle)
+    for (size_t i = 0; p->db->tables.has_cycle && i < p->rows->fresh_count; i++) {
+        nxi_row *row = p->rows->fresh[i];
+        if (row != NULL && nxi_planner_wants(p, row) && row->table->in_cycle)
             return plan_inserts_levelled(p);
-    for (nxi_row *row = p->session->new_first; row != NULL && status == NX_OK; row = row->next)
-        if (nxi_planner_wants(p, row))
+    }
+    for (size_t i = 0; i < p->rows->fresh_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->fresh[i];
+        if (row != NULL && nxi_planner_wants(p, row))
             status = nxi_planner_insert(p, nxi_row_data(row), row->table->order);
+    }
     return status;
 }

@@ -33,6 +33,12 @@ typedef enum nx_isolation {
     NX_ISOLATION_SERIALIZABLE
 } nx_isolation;
 
+/* How a session finds the rows that the program has changed. */
+typedef enum nx_changes {
+    NX_CHANGES_COMPARED, /* each known row is compared with its baseline, at a flush and before a query that could see it */
+    NX_CHANGES_TOUCHED   /* those that were given to nx_touch or nx_row_set, and no others: no cost for rows that did not change */
+} nx_changes;
+
 typedef struct nx_session_options {
     int retry;              /* nx_run_in_session: further attempts after a retryable failure */
     bool serializable;      /* reads too run in one transaction from the first statement on */
@@ -43,6 +49,7 @@ typedef struct nx_session_options {
     bool no_auto_flush;     /* do not flush before queries of this session */
     bool join;              /* nx_session_nested: no savepoint: its rollback is the outer one's */
     nx_optimistic optimistic;
+    nx_changes changes;     /* the outermost session's */
     uint32_t deadline_ms;   /* default deadline of its operations; 0: the database's */
 } nx_session_options;
 
@@ -80,7 +87,10 @@ NX_API nx_op nx_commit(nx_session *s, void *tag);   /* flush + commit; the sessi
 NX_API nx_op nx_rollback(nx_session *s, void *tag);
 
 NX_API bool nx_session_is_ended(const nx_session *s);
+/* Of the last transaction that was ended: of all databases together. */
 NX_API nx_outcome nx_session_outcome(const nx_session *s);
+/* Of one database. NX_OUTCOME_NONE: the session had no transaction there, or it is open. `s` may be a nested session. */
+NX_API nx_outcome nx_session_outcome_of(const nx_session *s, const nx_db *db);
 
 /*
  * A row queued for INSERT, initial values set. NULL: out of memory, ended, or the entity is mapped by no database
@@ -91,6 +101,12 @@ NX_API void *nx_new_row(nx_session *s, const nx_entity *entity);
 
 /* Why the last call on this session that returned NULL did so. */
 NX_API const nx_error *nx_session_error(const nx_session *s);
+
+/*
+ * Say that a row of a session was changed, or will be before the next flush. Needed with NX_CHANGES_TOUCHED only, where changes
+ * of other rows are not written; else, and for other rows, no effect.
+ */
+NX_API void nx_touch(void *row);
 
 /* Queue a row of this session for DELETE by the next flush. A new row is just forgotten. */
 NX_API NX_MUST_CHECK nx_status nx_session_delete(nx_session *s, void *row);
