@@ -58,6 +58,7 @@ struct nxi_table {
     size_t lazy_count;
     uint32_t lazy_mask;              /* lazy_missing of a row loaded without any lazy field */
     uint32_t order;                  /* flush rank: referenced tables have smaller ones */
+    uint32_t component;              /* the smallest order among the tables of its circle */
     uint32_t index;                  /* among the tables of the database */
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */
@@ -93,8 +94,10 @@ typedef struct nxi_row {
     uint8_t state;           /* nxi_row_state */
     uint8_t flags;
     uint16_t spare;
+    uint32_t place;          /* of a row to be inserted: its index in the list of them */
+    uint32_t unused[3];
 } nxi_row;
-_Static_assert(sizeof(nxi_row) == 32, "rows keep 16-byte alignment");
+_Static_assert(sizeof(nxi_row) == 48, "rows keep 16-byte alignment");
 
 static inline nxi_row *nxi_row_of(const void *row) { return (nxi_row *)((uintptr_t)row - sizeof(nxi_row)); }
 static inline void *nxi_row_data(const nxi_row *header) { return (void *)((uintptr_t)header + sizeof(nxi_row)); }

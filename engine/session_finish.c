@@ -478,12 +478,45 @@ static void flush_part(finish *f)
     nxi_call_submit(call);
 }
 
+/* The session's rows as arrays. False: out of memory. */
+static bool collect_rows(const finish *f, nxi_plan_rows *rows)
+{
+    nx_session *root = root_of(f);
+    nxi_row *header = f->only == NULL ? NULL : nxi_row_of(f->only);
+    size_t fresh = 0, known = 0;
+
+    for (const nxi_row *row = root->new_first; row != NULL; row = row->next)
+        fresh++;
+    for (const nxi_row *row = root->identity.first; row != NULL; row = row->next)
+        known++;
+    nxi_row **lists = NXI_ARENA_ARRAY(&f->op->arena, nxi_row *, fresh + 2 * known + 1);
+    if (lists == NULL)
+        return false;
+    *rows = (nxi_plan_rows){ .fresh = lists, .known = lists + fresh, .deleting = lists + fresh + known };
+    for (nxi_row *row = root->new_first; row != NULL; row = row->next) {
+        row->place = (uint32_t)rows->fresh_count;
+        if (header == NULL || header == row)
+            lists[rows->fresh_count++] = row;
+    }
+    for (nxi_row *row = root->identity.first; row != NULL; row = row->next) {
+        if (header != NULL && header != row)
+            continue;
+        lists[fresh + rows->known_count++] = row;
+        if (row->state == NXI_ROW_DELETING)
+            lists[fresh + known + rows->deleting_count++] = row;
+    }
+    return true;
+}
+
 /* A plan for each database that has something pending; the parts come in the order of first use. */
 static nx_status make_plans(finish *f)
 {
     nx_session *s = f->session, *root = s->root;
     nx_error *error = &f->error;
+    nxi_plan_rows rows;
 
+    if (!collect_rows(f, &rows))
+        return nxi_fail(error, NX_ENOMEM, "no memory for the flush");
     for (nx_db *db = s->loop->databases; db != NULL; db = db->next) {
         if (!db->mapped || (f->only != NULL && nxi_row_of(f->only)->table->db != db) || !nxi_session_is_dirty(s, db))
             continue;
@@ -501,7 +534,7 @@ static nx_status make_plans(finish *f)
         nx_db *db = root->parts[i].db;
         if (db == NULL || !db->mapped)
             continue;
-        nx_status status = nxi_plan_build(s, db, f->only, &f->op->arena, &f->plans[i], error);
+        nx_status status = nxi_plan_build(s, db, &rows, f->only, &f->op->arena, &f->plans[i], error);
         if (status != NX_OK)
             return status;
     }

@@ -20,7 +20,7 @@ void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error)
     const nxi_batch *at = batch < plan->batch_count ? plan->batches[batch] : NULL;
 
     if (at != NULL && error->row >= 0 && (uint64_t)error->row < at->row_count)
-        error->object = at->rows[error->row];
+        error->object = nxi_plan_object(at, (size_t)error->row);
     error->row = -1;
 }
 
@@ -68,13 +68,15 @@ static void apply_row(const nxi_batch *batch, void *row, nx_session *s)
     nxi_row *header = nxi_row_of(row);
     bool tracked = (header->flags & NXI_ROW_TRACKED) != 0;
 
+    if (batch->verb == NXI_BATCH_PARK)
+        return; /* what the row's own batch writes counts */
     if (batch->verb == NXI_BATCH_DELETE) {
         if (s != NULL)
             nxi_identity_remove(&s->root->identity, row);
         header->state = NXI_ROW_GONE;
         return;
     }
-    if (batch->verb != NXI_BATCH_INSERT && batch->table->version != NULL)
+    if (batch->counts_version && batch->table->version != NULL)
         count_up_version(batch->table->version, row);
     if (batch->verb == NXI_BATCH_INSERT) {
         header->flags |= NXI_ROW_WAS_NEW;
