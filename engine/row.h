@@ -58,6 +58,7 @@ struct nxi_table {
     size_t lazy_count;
     uint32_t lazy_mask;              /* lazy_missing of a row loaded without any lazy field */
     uint32_t order;                  /* flush rank: referenced tables have smaller ones */
+    uint32_t component;              /* the smallest order among the tables of its circle */
     uint32_t index;                  /* among the tables of the database */
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */

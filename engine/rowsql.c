@@ -248,7 +248,7 @@ static void put_update(maker *m, const nxi_table *table, const nxi_write_form *f
         nxi_sql_put(sql, " = ");
         put_param(m, form->columns[i], false);
     }
-    if (table->version != NULL) {
+    if (table->version != NULL && !form->keep_version) {
         nxi_sql_put(sql, form->column_count == 0 ? "" : ", ");
         nxi_sql_version_up(sql, table, false);
     }
@@ -269,22 +269,23 @@ static bool settable(maker *m, const nxi_table *table, const nxi_column *const *
 }
 
 nx_status nxi_statement_update(const nxi_table *table, const nxi_column *const *columns, size_t count,
-                               const nxi_column *const *compare, size_t compare_count, bool use_version,
+                               const nxi_column *const *compare, size_t compare_count, unsigned version,
                                const nxi_dialect *dialect, nxi_statements *statements, const nxi_statement **ret_statement)
 {
     maker m;
-    if (table->version == NULL && count == 0)
+    if ((table->version == NULL || (version & NXI_VERSION_KEPT) != 0) && count == 0)
         return NX_EINVAL; /* nothing to set */
     maker_init(&m, NXI_SHAPE_ROW_UPDATE, table, statements);
     nxi_shape_columns(&m.shape, columns, count);
     nxi_shape_columns(&m.shape, compare, compare_count);
-    nxi_shape_u8(&m.shape, use_version);
+    nxi_shape_u8(&m.shape, version);
     if (maker_find(&m, ret_statement)) {
         nxi_arena_fini(&m.arena);
         return NX_OK;
     }
     nxi_write_form form = { .verb = NXI_WRITE_VERB_UPDATE,
-                            .use_version = use_version && table->version != NULL,
+                            .use_version = (version & NXI_VERSION_COMPARED) != 0 && table->version != NULL,
+                            .keep_version = (version & NXI_VERSION_KEPT) != 0,
                             .compare = compare,
                             .compare_count = compare_count };
     nxi_statement prototype = { .writes = true, .table = table, .write = &form };

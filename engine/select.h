@@ -108,12 +108,14 @@ typedef struct nxi_conflict {
 NX_MUST_CHECK nx_status nxi_statement_insert(const nxi_table *table, const nxi_column *const *columns, size_t count,
                                              const nxi_conflict *conflict, const nxi_dialect *dialect, nxi_statements *statements,
                                              const nxi_statement **ret_statement);
-/*
- * UPDATE of `columns` by key. compare: columns of the snapshot that must still hold (NULL-safe). A version column is counted up
- * in SQL by every UPDATE and compared, as the row has it, when use_version is set. NX_EINVAL: nothing to set.
- */
+/* What an UPDATE does with the table's version column, if there is one; 0: it is counted up, in SQL. */
+enum {
+    NXI_VERSION_COMPARED = 1, /* with what the row has */
+    NXI_VERSION_KEPT = 2      /* not counted up: the statement is one of several that write a row in one flush */
+};
+/* UPDATE of `columns` by key. compare: columns of the snapshot that must still hold (NULL-safe). NX_EINVAL: nothing to set. */
 NX_MUST_CHECK nx_status nxi_statement_update(const nxi_table *table, const nxi_column *const *columns, size_t count,
-                                             const nxi_column *const *compare, size_t compare_count, bool use_version,
+                                             const nxi_column *const *compare, size_t compare_count, unsigned version,
                                              const nxi_dialect *dialect, nxi_statements *statements,
                                              const nxi_statement **ret_statement);
 NX_MUST_CHECK nx_status nxi_statement_delete(const nxi_table *table, const nxi_column *const *compare, size_t compare_count,

@@ -150,7 +150,7 @@ static void mark_written(const nxi_finishing *f, bool on)
         const nxi_plan *plan = &f->parts[i].plan;
         for (size_t b = 0; b < plan->batch_count; b++)
             for (size_t r = 0; r < plan->batches[b]->row_count; r++) {
-                nxi_row *row = nxi_row_of(plan->batches[b]->rows[r]);
+                nxi_row *row = nxi_row_of(nxi_plan_object(plan->batches[b], r));
                 row->flags = (uint16_t)(on ? row->flags | NXI_ROW_MARKED : row->flags & ~NXI_ROW_MARKED);
             }
     }

@@ -20,6 +20,7 @@ typedef struct nxi_write_form {
     nxi_write_verb verb;
     nx_conflict rule;                          /* INSERT */
     bool use_version;                          /* UPDATE, DELETE: table->version is compared, as the row has it */
+    bool keep_version;                         /* UPDATE: it is not counted up */
     const nxi_column *const *columns;          /* INSERT: inserted; UPDATE: set, without the version */
     size_t column_count;
     const nxi_column *const *compare;          /* UPDATE, DELETE: compared with the snapshot, NULL-safe */

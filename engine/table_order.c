@@ -177,7 +177,7 @@ static bool is_in_cycle(const graph *g, uint32_t node)
 nx_status nxi_order_build(const nxi_builder *builder)
 {
     nxi_tables *tables = builder->tables;
-    uint32_t rank = 0;
+    uint32_t rank = 0, component_rank = 0;
     graph g;
 
     tables->by_order = NXI_ARENA_ARRAY(builder->arena, nxi_table *, tables->count);
@@ -191,6 +191,8 @@ nx_status nxi_order_build(const nxi_builder *builder)
         const nxi_table *root = &tables->list[g.order[i]];
         bool in_cycle = is_in_cycle(&g, g.order[i]);
 
+        if (i == 0 || g.component[g.order[i]] != g.component[g.order[i - 1]])
+            component_rank = rank;
         for (size_t t = 0; t < tables->count; t++) {
             nxi_table *table = &tables->list[t];
 
@@ -199,6 +201,7 @@ nx_status nxi_order_build(const nxi_builder *builder)
             table->in_cycle = in_cycle;
             tables->has_cycle |= in_cycle;
             table->order = rank;
+            table->component = component_rank;
             tables->by_order[rank++] = table;
         }
     }

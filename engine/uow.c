@@ -34,120 +34,136 @@ static size_t list_columns(nxi_planner *p, const nxi_table *table, const uint64_
     return count;
 }
 
-/* ------------------------------------------------------------------------------ batches */
+/* ------------------------------------------------------------------------------ kinds */
 
-static bool is_batch(const nxi_batch *batch, const nxi_batch *want)
+static bool is_kind(const nxi_kind *kind, const nxi_kind *want)
 {
-    return batch->verb == want->verb && batch->level == want->level && batch->table == want->table &&
-           memcmp(batch->columns, want->columns, nxi_planner_words(want->table) * sizeof(uint64_t)) == 0;
+    return kind->verb == want->verb && kind->table == want->table && kind->parked == want->parked && kind->late == want->late &&
+           memcmp(kind->columns, want->columns, nxi_planner_words(want->table) * sizeof(uint64_t)) == 0;
 }
 
-static bool is_batch_item(const void *item, const void *key)
+static bool is_kind_item(const void *item, const void *key)
 {
-    return is_batch(item, key);
+    return is_kind(item, key);
 }
 
-enum { BATCHES_LISTED_MAX = 16 };
+enum { KINDS_LISTED_MAX = 16 };
 
-/* Most flushes have a handful of batches: only more than that are worth a map. */
-static nxi_batch *find_batch(const nxi_planner *p, const nxi_batch *want)
+/* Most flushes have a handful of kinds: only more than that are worth a map. */
+static nxi_kind *find_kind(const nxi_planner *p, const nxi_kind *want)
 {
-    if (p->batch_count > BATCHES_LISTED_MAX)
-        return nxi_map_find(&p->batches, want->hash, is_batch_item, want);
-    for (nxi_batch *batch = p->list; batch != NULL; batch = batch->next)
-        if (batch->hash == want->hash && is_batch(batch, want))
-            return batch;
+    if (p->kind_count > KINDS_LISTED_MAX)
+        return nxi_map_find(&p->kinds, want->hash, is_kind_item, want);
+    for (nxi_kind *kind = p->list; kind != NULL; kind = kind->next)
+        if (kind->hash == want->hash && is_kind(kind, want))
+            return kind;
     return NULL;
 }
 
-static bool enter_batch(nxi_planner *p, nxi_batch *batch)
+static bool enter_kind(nxi_planner *p, nxi_kind *kind)
 {
-    batch->serial = (uint32_t)p->batch_count++;
-    batch->next = p->list;
-    p->list = batch;
-    if (p->batch_count <= BATCHES_LISTED_MAX)
+    kind->serial = p->kind_count++;
+    kind->next = p->list;
+    p->list = kind;
+    if (p->kind_count <= KINDS_LISTED_MAX)
         return true;
-    if (p->batch_count > BATCHES_LISTED_MAX + 1)
-        return nxi_map_add(&p->batches, batch->hash, batch);
-    for (nxi_batch *listed = p->list; listed != NULL; listed = listed->next)
-        if (!nxi_map_add(&p->batches, listed->hash, listed))
+    if (p->kind_count > KINDS_LISTED_MAX + 1)
+        return nxi_map_add(&p->kinds, kind->hash, kind);
+    for (nxi_kind *listed = p->list; listed != NULL; listed = listed->next)
+        if (!nxi_map_add(&p->kinds, listed->hash, listed))
             return false;
     return true;
 }
 
-static nxi_batch *batch_for(nxi_planner *p, nxi_batch_verb verb, uint32_t level, const nxi_table *table)
+nxi_kind *nxi_planner_kind(nxi_planner *p, const nxi_kind *like)
 {
-    nxi_batch want = { .verb = verb, .level = level, .table = table, .columns = p->bits };
+    nxi_kind want = { .verb = like->verb, .table = like->table, .parked = like->parked, .late = like->late, .columns = p->bits };
 
-    /* Rows come in runs of one kind: the latest batch is nearly always the one. */
-    if (p->latest != NULL && is_batch(p->latest, &want))
+    /* Rows come in runs of one kind: the latest is nearly always the one. */
+    if (p->latest != NULL && is_kind(p->latest, &want))
         return p->latest;
-    size_t bytes = nxi_planner_words(table) * sizeof(uint64_t);
-    want.hash = nxi_hash_bytes(p->bits, bytes, ((uint64_t)(uintptr_t)table ^ ((uint64_t)level << 8)) + verb);
-    nxi_batch *batch = find_batch(p, &want);
-    if (batch == NULL) {
-        batch = nxi_arena_copy(p->arena, &want, sizeof(want));
-        if (batch == NULL || (batch->columns = nxi_arena_copy(p->arena, p->bits, bytes)) == NULL || !enter_batch(p, batch))
+    size_t bytes = nxi_planner_words(want.table) * sizeof(uint64_t);
+    unsigned marks = (unsigned)want.verb * 4 + want.parked * 2U + want.late;
+    want.hash = nxi_hash_bytes(p->bits, bytes, (uint64_t)(uintptr_t)want.table + marks);
+    nxi_kind *kind = find_kind(p, &want);
+    if (kind == NULL) {
+        kind = nxi_arena_copy(p->arena, &want, sizeof(want));
+        if (kind == NULL || (kind->columns = nxi_arena_copy(p->arena, p->bits, bytes)) == NULL || !enter_kind(p, kind))
             return NULL;
     }
-    p->latest = batch;
-    return batch;
+    p->latest = kind;
+    return kind;
 }
 
 enum { CHUNK_ROWS_MIN = 16, CHUNK_ROWS_MAX = 65536 };
 
 /* Twice as large as the one before, so that a flush of any size takes few of them and nothing is moved while it grows. */
-static bool add_chunk(nxi_planner *p, nxi_batch *batch)
+static bool add_chunk(nxi_planner *p, nxi_kind *kind)
 {
-    size_t capacity = batch->chunk == NULL ? CHUNK_ROWS_MIN : nxi_min_size(batch->chunk->capacity * 2, CHUNK_ROWS_MAX);
-    nxi_batch_chunk *chunk = nxi_arena_get(p->arena, sizeof(nxi_batch_chunk) + capacity * sizeof(void *), 16);
+    size_t capacity = kind->chunk == NULL ? CHUNK_ROWS_MIN : nxi_min_size(kind->chunk->capacity * 2, CHUNK_ROWS_MAX);
+    nxi_kind_chunk *chunk = nxi_arena_get(p->arena, sizeof(nxi_kind_chunk) + capacity * sizeof(void *), 16);
 
     if (chunk == NULL)
         return false;
-    chunk->before = batch->chunk;
+    chunk->before = kind->chunk;
     chunk->count = 0;
     chunk->capacity = capacity;
-    batch->chunk = chunk;
+    kind->chunk = chunk;
     return true;
 }
 
-nx_status nxi_planner_join(nxi_planner *p, nxi_batch *batch, void *row)
+nx_status nxi_planner_join(nxi_planner *p, nxi_kind *kind, void *row)
 {
-    if (NXI_UNLIKELY(batch->chunk == NULL || batch->chunk->count == batch->chunk->capacity) && !add_chunk(p, batch))
+    if (NXI_UNLIKELY(kind->chunk == NULL || kind->chunk->count == kind->chunk->capacity) && !add_chunk(p, kind))
         return nxi_planner_no_memory(p);
-    batch->chunk->rows[batch->chunk->count++] = row;
-    batch->row_count++;
-    p->row_count++;
+    kind->chunk->rows[kind->chunk->count++] = row;
+    kind->row_count++;
     return NX_OK;
 }
 
-nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, uint32_t level, void *row)
+nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, void *row)
 {
-    nxi_batch *batch = batch_for(p, verb, level, nxi_row_of(row)->table);
+    nxi_kind *kind = nxi_planner_kind(p, &(nxi_kind){ .verb = verb, .table = nxi_row_of(row)->table });
 
-    return batch == NULL ? nxi_planner_no_memory(p) : nxi_planner_join(p, batch, row);
+    return kind == NULL ? nxi_planner_no_memory(p) : nxi_planner_join(p, kind, row);
 }
 
-/* The rows one behind the other, as a statement takes them. False: out of memory. */
-static bool collect_rows(nxi_planner *p, nxi_batch *batch)
+void nxi_planner_list(nxi_kind *kind, nxi_plan_op *ret_ops)
 {
-    size_t at = batch->row_count;
+    size_t at = kind->row_count;
 
-    if (batch->chunk->before == NULL) {
-        batch->rows = batch->chunk->rows;
-        return true;
-    }
-    batch->rows = nxi_arena_get(p->arena, batch->row_count * sizeof(void *), 16);
-    if (batch->rows == NULL)
-        return false;
-    for (const nxi_batch_chunk *chunk = batch->chunk; chunk != NULL; chunk = chunk->before) {
+    for (const nxi_kind_chunk *chunk = kind->chunk; chunk != NULL; chunk = chunk->before) {
         at -= chunk->count;
-        memcpy(batch->rows + at, chunk->rows, chunk->count * sizeof(void *));
+        for (size_t i = 0; i < chunk->count; i++)
+            ret_ops[at + i] = (nxi_plan_op){ chunk->rows[i], kind };
     }
-    return true;
+}
+
+/* The rows one behind the other, as a statement takes them. NULL: out of memory. */
+static void **collect_rows(nxi_planner *p, const nxi_kind *kind)
+{
+    size_t at = kind->row_count;
+
+    if (kind->chunk->before == NULL)
+        return kind->chunk->rows;
+    void **rows = nxi_arena_get(p->arena, at * sizeof(void *), 16);
+    for (const nxi_kind_chunk *chunk = kind->chunk; rows != NULL && chunk != NULL; chunk = chunk->before) {
+        at -= chunk->count;
+        memcpy(rows + at, chunk->rows, chunk->count * sizeof(void *));
+    }
+    return rows;
 }
 
 /* ------------------------------------------------------------------------------ updates */
+
+/* A row of another entity or database does not become the right one because its key is the same. */
+static bool is_elsewhere(const nxi_column *column, const void *row)
+{
+    if (column->form != NXI_FORM_REFERENCE)
+        return false;
+    const void *target = nxi_reference_of(column, row)->row;
+    return target != NULL && nxi_row_of(target)->table != column->target;
+}
 
 /* Set the bits of changed columns; *ret_key: a key column is among them. */
 static bool changed_columns(nxi_planner *p, const nxi_table *table, void *row, const nxi_column **ret_key)
@@ -158,7 +174,8 @@ static bool changed_columns(nxi_planner *p, const nxi_table *table, void *row, c
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
         /* A row that is still to be inserted has no key to compare; it will have one when the UPDATE is written. */
-        bool is_changed = nxi_column_changed(column, row, snapshot) || nxi_planner_new_target(column, row, p->db) != NULL;
+        bool is_changed = nxi_column_changed(column, row, snapshot) || nxi_planner_new_target(column, row, p->db) != NULL ||
+                          is_elsewhere(column, row);
         if (column->is_volatile || column->is_version || !is_changed)
             continue;
         if (column->is_key)
@@ -177,7 +194,8 @@ static nx_status plan_update_bits(nxi_planner *p, void *row)
 
     if (status == NX_OK)
         status = nxi_planner_check_references(p, row, p->bits);
-    return status == NX_OK ? nxi_planner_put(p, NXI_BATCH_UPDATE, table->order, row) : status;
+    p->row_count++;
+    return status == NX_OK ? nxi_planner_put(p, NXI_BATCH_UPDATE, row) : status;
 }
 
 static nx_status plan_update(nxi_planner *p, void *row)
@@ -205,7 +223,7 @@ static nx_status plan_updates(nxi_planner *p)
 
     for (size_t i = 0; i < p->rows->known_count && status == NX_OK; i++) {
         nxi_row *row = p->rows->known[i];
-        if (row != NULL && nxi_row_is_written(row) && nxi_planner_wants(p, row) && !nxi_row_is_same(row))
+        if (nxi_planner_wants(p, row) && nxi_row_is_written(row) && !nxi_row_is_same(row))
             status = plan_update(p, nxi_row_data(row));
     }
     return status;
@@ -213,43 +231,12 @@ static nx_status plan_updates(nxi_planner *p)
 
 /* ------------------------------------------------------------------------------ deletes */
 
-/* How many rows that are being deleted stand above this one in its own circle of tables. */
-static uint32_t delete_depth(const nxi_planner *p, void *row, uint32_t depth)
-{
-    const nxi_table *table = nxi_row_of(row)->table;
-    uint32_t deepest = depth;
-
-    if (depth > 4096)
-        return depth;
-    for (size_t i = 0; i < table->column_count; i++) {
-        const nxi_column *column = &table->columns[i];
-        nx_value key;
-        if (column->form != NXI_FORM_REFERENCE || !column->target->in_cycle || column->target->key_count != 1)
-            continue;
-        nxi_column_get(column, nxi_row_snapshot(row), &key);
-        void *target = key.type == NX_TYPE_null ? NULL : nxi_identity_find(&p->session->root->rows.identity, column->target, &key);
-        if (target == NULL || target == row || nxi_row_of(target)->state != NXI_ROW_DELETING)
-            continue;
-        uint32_t found = delete_depth(p, target, depth + 1);
-        deepest = found > deepest ? found : deepest;
-    }
-    return deepest;
-}
-
-/* Referring rows first: the highest level leads. */
 static nx_status plan_delete(nxi_planner *p, void *row)
 {
-    const nxi_table *table = nxi_row_of(row)->table;
-    uint32_t level = table->order;
-
-    if (!nxi_planner_scratch(p, table))
+    if (!nxi_planner_scratch(p, nxi_row_of(row)->table))
         return nxi_planner_no_memory(p);
-    if (table->in_cycle && p->session != NULL) {
-        if (!nxi_workset_settle(&p->session->root->rows))
-            return nxi_planner_no_memory(p);
-        level += delete_depth(p, row, 0);
-    }
-    return nxi_planner_put(p, NXI_BATCH_DELETE, level, row);
+    p->row_count++;
+    return nxi_planner_put(p, NXI_BATCH_DELETE, row);
 }
 
 static nx_status plan_deletes(nxi_planner *p)
@@ -258,7 +245,7 @@ static nx_status plan_deletes(nxi_planner *p)
 
     for (size_t i = 0; i < p->rows->deleting_count && status == NX_OK; i++) {
         nxi_row *row = p->rows->deleting[i];
-        if (row->state == NXI_ROW_DELETING && nxi_planner_wants(p, row))
+        if (nxi_planner_wants(p, row) && row->state == NXI_ROW_DELETING)
             status = plan_delete(p, nxi_row_data(row));
     }
     return status;
@@ -281,66 +268,131 @@ static size_t compared_columns(nxi_planner *p, const nxi_table *table)
     return count;
 }
 
-static nx_status find_statement(nxi_planner *p, nxi_batch *batch)
+static nx_status make_update(nxi_planner *p, nxi_kind *kind, const nxi_column *const *changed, size_t count)
 {
-    const nxi_table *table = batch->table;
+    const nxi_table *table = kind->table;
+    unsigned version = kind->verb == NXI_BATCH_UPDATE ? 0 : NXI_VERSION_KEPT;
+    size_t compared = 0;
+
+    /* A late one follows a statement of the same flush that has found the row. */
+    if (kind->verb != NXI_BATCH_LATE_UPDATE && p->optimistic != NX_OPTIMISTIC_NONE) {
+        version |= NXI_VERSION_COMPARED;
+        compared = kind->parked ? 0 : compared_columns(p, table);
+    }
+    return nxi_statement_update(table, changed, count, p->columns, compared, version, p->db->driver->dialect, &p->db->statements,
+                                &kind->statement);
+}
+
+nx_status nxi_planner_statement(nxi_planner *p, nxi_kind *kind)
+{
+    const nxi_table *table = kind->table;
     const nxi_dialect *dialect = p->db->driver->dialect;
     nxi_statements *statements = &p->db->statements;
-    bool version = table->version != NULL && p->optimistic != NX_OPTIMISTIC_NONE;
     nx_status status;
 
+    if (kind->statement != NULL)
+        return NX_OK;
     if (!nxi_planner_scratch(p, table))
         return nxi_planner_no_memory(p);
     const nxi_column **changed = NXI_ARENA_ARRAY(p->arena, const nxi_column *, table->column_count);
     if (changed == NULL)
         return nxi_planner_no_memory(p);
-    size_t count = list_columns(p, table, batch->columns);
+    size_t count = list_columns(p, table, kind->columns);
     memcpy(changed, p->columns, count * sizeof(*changed));
-    if (batch->verb == NXI_BATCH_INSERT) {
-        status = nxi_statement_insert(table, changed, count, NULL, dialect, statements, &batch->statement);
-    } else if (batch->verb == NXI_BATCH_DELETE) {
-        size_t compared = compared_columns(p, table);
-        status = nxi_statement_delete(table, p->columns, compared, version, dialect, statements, &batch->statement);
-    } else if (batch->verb == NXI_BATCH_LATE_UPDATE) {
-        status = nxi_statement_update(table, changed, count, NULL, 0, false, dialect, statements, &batch->statement);
+    if (kind->verb == NXI_BATCH_INSERT) {
+        status = nxi_statement_insert(table, changed, count, NULL, dialect, statements, &kind->statement);
+    } else if (kind->verb == NXI_BATCH_DELETE) {
+        bool version = table->version != NULL && p->optimistic != NX_OPTIMISTIC_NONE;
+        size_t compared = kind->parked ? 0 : compared_columns(p, table);
+        status = nxi_statement_delete(table, p->columns, compared, version, dialect, statements, &kind->statement);
     } else {
-        size_t compared = compared_columns(p, table);
-        status =
-            nxi_statement_update(table, changed, count, p->columns, compared, version, dialect, statements, &batch->statement);
+        status = make_update(p, kind, changed, count);
     }
     return status == NX_OK ? NX_OK : nxi_fail(p->error, status, "cannot make the statement for %s", table->entity->name);
+}
+
+/* ------------------------------------------------------------------------------ batches */
+
+/* The rows of a circle of tables have one rank, so that their levels decide. */
+uint32_t nxi_planner_rank(const nxi_planner *p, const nxi_kind *kind)
+{
+    uint32_t rank = kind->table->in_cycle ? kind->table->component : kind->table->order;
+
+    return kind->verb == NXI_BATCH_DELETE ? (uint32_t)p->db->tables.count - rank : rank;
+}
+
+nxi_batch nxi_planner_batch(const nxi_kind *kind, uint64_t order)
+{
+    return (nxi_batch){ .order = order,
+                        .serial = kind->serial,
+                        .verb = kind->verb,
+                        .counts_version = kind->verb == NXI_BATCH_UPDATE,
+                        .table = kind->table,
+                        .statement = kind->statement,
+                        .columns = kind->columns };
 }
 
 static int compare_batches(const void *left, const void *right)
 {
     const nxi_batch *a = *(nxi_batch *const *)left, *b = *(nxi_batch *const *)right;
 
-    if (a->verb != b->verb)
-        return a->verb < b->verb ? -1 : 1;
-    if (a->level != b->level)
-        return (a->level < b->level) == (a->verb != NXI_BATCH_DELETE) ? -1 : 1;
+    if (a->order != b->order)
+        return a->order < b->order ? -1 : 1;
     return a->serial < b->serial ? -1 : a->serial > b->serial;
+}
+
+/* The batches of the kinds that are not ordered row by row. */
+static nx_status batches_of_kinds(nxi_planner *p, nxi_batch **ret_list, size_t *ret_count)
+{
+    size_t count = 0;
+
+    for (nxi_kind *kind = p->list; kind != NULL; kind = kind->next) {
+        if (kind->row_count == 0)
+            continue;
+        nx_status status = nxi_planner_statement(p, kind);
+        if (status != NX_OK)
+            return status;
+        uint32_t rank = kind->verb == NXI_BATCH_UPDATE ? kind->table->order : nxi_planner_rank(p, kind);
+        nxi_batch made = nxi_planner_batch(kind, nxi_planner_place(kind->late ? NXI_BATCH_LATE_UPDATE : kind->verb, rank, 0));
+        made.rows = collect_rows(p, kind);
+        made.row_count = kind->row_count;
+        nxi_batch *batch = nxi_arena_copy(p->arena, &made, sizeof(made));
+        if (made.rows == NULL || batch == NULL)
+            return nxi_planner_no_memory(p);
+        ret_list[count++] = batch;
+    }
+    qsort(ret_list, count, sizeof(*ret_list), compare_batches);
+    *ret_count = count;
+    return NX_OK;
+}
+
+/* Those of kinds, sorted at the end of `list`, and those of ordered rows, which are in order, become one. */
+static void merge_batches(const nxi_planner *p, nxi_batch **list, size_t kinds, size_t total)
+{
+    size_t next = total - kinds, at = 0;
+
+    for (size_t run = 0; run < NXI_COUNT(p->ordered_runs); run++) {
+        for (size_t i = 0; i < p->ordered_count[run]; i++) {
+            nxi_batch *ordered = &p->ordered_runs[run][i];
+            while (next < total && compare_batches(&list[next], &ordered) < 0)
+                list[at++] = list[next++];
+            list[at++] = ordered;
+        }
+    }
 }
 
 static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
 {
-    size_t count = 0;
-    nxi_batch **batches = NXI_ARENA_ARRAY(p->arena, nxi_batch *, p->batch_count);
+    size_t ordered = p->ordered_count[0] + p->ordered_count[1], kinds = 0;
+    nxi_batch **batches = nxi_arena_get(p->arena, (ordered + p->kind_count + 1) * sizeof(*batches), 16);
 
     if (batches == NULL)
         return nxi_planner_no_memory(p);
-    for (nxi_batch *batch = p->list; batch != NULL; batch = batch->next) {
-        if (batch->row_count == 0)
-            continue;
-        nx_status status = find_statement(p, batch);
-        if (status != NX_OK)
-            return status;
-        if (!collect_rows(p, batch))
-            return nxi_planner_no_memory(p);
-        batches[count++] = batch;
-    }
-    qsort(batches, count, sizeof(*batches), compare_batches);
-    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = count, .row_count = p->row_count };
+    nx_status status = batches_of_kinds(p, batches + ordered, &kinds);
+    if (status != NX_OK)
+        return status;
+    merge_batches(p, batches, kinds, ordered + kinds);
+    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = ordered + kinds, .row_count = p->row_count };
     return NX_OK;
 }
 
@@ -353,23 +405,40 @@ static void name_object(const nxi_planner *p, nx_status status)
     p->error->object = status == NX_ENOMEM ? NULL : p->at;
 }
 
-nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bool partial, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
+static nx_status plan_rows(nxi_planner *p)
 {
-    nxi_planner p = {
-        .session = s->root, .db = db, .arena = arena, .error = error, .partial = partial, .rows = rows, .optimistic = s->options.optimistic
-    };
+    nx_status status = NX_OK;
+
+    for (size_t i = 0; i < p->rows->fresh_count && status == NX_OK; i++) {
+        nxi_row *row = p->rows->fresh[i];
+        if (nxi_planner_wants(p, row) && row->state == NXI_ROW_NEW)
+            status = nxi_planner_insert(p, nxi_row_data(row));
+    }
+    if (status == NX_OK)
+        status = plan_updates(p);
+    return status == NX_OK ? plan_deletes(p) : status;
+}
+
+nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bool partial, nxi_arena *arena, nxi_plan *ret_plan,
+                         nx_error *error)
+{
+    nxi_planner p = { .session = s->root,
+                      .db = db,
+                      .arena = arena,
+                      .error = error,
+                      .rows = rows,
+                      .partial = partial,
+                      .optimistic = s->options.optimistic };
     nx_status status;
 
-    nxi_map_init(&p.batches, db->loop->memory);
-    status = nxi_planner_inserts(&p);
+    nxi_map_init(&p.kinds, db->loop->memory);
+    status = plan_rows(&p);
     if (status == NX_OK)
-        status = plan_updates(&p);
-    if (status == NX_OK)
-        status = plan_deletes(&p);
+        status = nxi_planner_order(&p);
     nx_status ready = status;
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
-    nxi_map_fini(&p.batches);
+    nxi_map_fini(&p.kinds);
     name_object(&p, ready);
     return status;
 }
@@ -402,17 +471,17 @@ nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, 
     bool is_new = header->state == NXI_ROW_NEW || header->state == NXI_ROW_GONE;
     nx_status status;
 
-    nxi_map_init(&p.batches, db->loop->memory);
+    nxi_map_init(&p.kinds, db->loop->memory);
     if (write == NXI_WRITE_DELETE)
         status = is_new
                      ? nxi_fail(error, NX_ESTATE, "a row of %s that is not stored cannot be deleted", header->table->entity->name)
                      : plan_delete(&p, row);
     else if (write == NXI_WRITE_INSERT || is_new)
-        status = nxi_planner_insert(&p, row, 0);
+        status = nxi_planner_insert(&p, row);
     else
         status = plan_save(&p, row);
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
-    nxi_map_fini(&p.batches);
+    nxi_map_fini(&p.kinds);
     return status;
 }

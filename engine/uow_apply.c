@@ -20,7 +20,7 @@ void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error)
     const nxi_batch *at = batch < plan->batch_count ? plan->batches[batch] : NULL;
 
     if (at != NULL && error->row >= 0 && (uint64_t)error->row < at->row_count)
-        error->object = at->rows[error->row];
+        error->object = nxi_plan_object(at, (size_t)error->row);
     error->row = -1;
 }
 
@@ -123,7 +123,7 @@ static void apply_update(const nxi_batch *batch, void *row, nx_session *s)
     nxi_row *header = nxi_row_of(row);
 
     keep_image(header, s);
-    if (batch->table->version != NULL)
+    if (batch->counts_version && batch->table->version != NULL)
         count_up_version(batch->table->version, row);
     if (header->state != NXI_ROW_EXPIRED)
         header->state = NXI_ROW_STORED;
@@ -142,6 +142,8 @@ static void apply_delete(void *row, nx_session *s)
 
 static void apply_batch(const nxi_batch *batch, nx_session *s)
 {
+    if (batch->verb == NXI_BATCH_PARK)
+        return; /* what the row's own batch writes counts */
     for (size_t r = 0; r < batch->row_count; r++) {
         if (batch->verb == NXI_BATCH_INSERT)
             apply_insert(batch, batch->rows[r], s);
@@ -193,5 +195,5 @@ void nxi_plan_doubt(const nxi_plan *plan, nx_session *s)
 {
     for (size_t i = 0; i < plan->batch_count; i++)
         for (size_t r = 0; r < plan->batches[i]->row_count; r++)
-            nxi_row_doubt(s->root, nxi_row_of(plan->batches[i]->rows[r]));
+            nxi_row_doubt(s->root, nxi_row_of(nxi_plan_object(plan->batches[i], r)));
 }

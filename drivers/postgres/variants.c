@@ -258,7 +258,7 @@ static void put_update(const writer *w)
         put(w, " = ");
         put_cell(w, i);
     }
-    if (w->table->version != NULL) {
+    if (w->table->version != NULL && !form->keep_version) {
         put(w, form->column_count == 0 ? "" : ", ");
         put_name(w, w->table->version->name);
         put(w, " = ");
