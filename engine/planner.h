@@ -22,6 +22,7 @@ typedef struct nxi_planner {
     const nxi_column **columns;/* scratch: the same as a list */
     size_t columns_capacity;
     nx_optimistic optimistic;
+    nxi_undo_list undo;        /* what was made of the rows */
 } nxi_planner;
 
 
@@ -53,9 +54,7 @@ static inline bool nxi_row_is_written(const nxi_row *header)
 }
 static inline bool nxi_row_is_same(const nxi_row *header)
 {
-    const void *row = nxi_row_data(header);
-
-    return memcmp(row, nxi_row_snapshot(row), header->table->row_size) == 0;
+    return nxi_row_is_same_bytes(nxi_row_data(header));
 }
 
 /* The row in this session that a reference column's row member points to, if it still has to be inserted. */

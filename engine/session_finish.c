@@ -502,8 +502,11 @@ static nx_status make_plans(finish *f)
         if (db == NULL || !db->mapped)
             continue;
         nx_status status = nxi_plan_build(s, db, f->only, &f->op->arena, &f->plans[i], error);
-        if (status != NX_OK)
-            return status;
+        if (status == NX_OK)
+            continue;
+        while (i-- > 0)
+            nxi_prepare_undo(&f->plans[i].undo);
+        return status;
     }
     return NX_OK;
 }

@@ -173,7 +173,7 @@ static nx_status plan_update_bits(nxi_planner *p, void *row)
 {
     const nxi_table *table = nxi_row_of(row)->table;
     size_t count = list_columns(p, table, p->bits);
-    nx_status status = nxi_row_prepare(table, row, false, p->columns, count, p->error);
+    nx_status status = nxi_row_prepare_update(row, p->columns, count, &p->undo, p->error);
 
     if (status == NX_OK)
         status = nxi_planner_check_references(p, row, p->bits);
@@ -336,7 +336,7 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
         batches[count++] = batch;
     }
     qsort(batches, count, sizeof(*batches), compare_batches);
-    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = count, .row_count = p->row_count };
+    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = count, .row_count = p->row_count, .undo = p->undo };
     return NX_OK;
 }
 
@@ -352,7 +352,8 @@ static void name_object(const nxi_planner *p, nx_status status)
 nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
     nxi_planner p = {
-        .session = s->root, .db = db, .arena = arena, .error = error, .only = only, .optimistic = s->options.optimistic
+        .session = s->root, .db = db, .arena = arena, .error = error, .only = only, .optimistic = s->options.optimistic,
+        .undo = { .arena = arena }
     };
     nx_status status;
 
@@ -366,6 +367,8 @@ nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena,
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
     nxi_map_fini(&p.batches);
+    if (status != NX_OK)
+        nxi_prepare_undo(&p.undo);
     name_object(&p, ready);
     return status;
 }
@@ -393,7 +396,7 @@ static nx_status plan_save(nxi_planner *p, void *row)
 
 nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
-    nxi_planner p = { .db = db, .arena = arena, .error = error };
+    nxi_planner p = { .db = db, .arena = arena, .error = error, .undo = { .arena = arena } };
     nxi_row *header = nxi_row_of(row);
     bool is_new = header->state == NXI_ROW_NEW || header->state == NXI_ROW_GONE;
     nx_status status;
@@ -410,5 +413,7 @@ nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, 
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
     nxi_map_fini(&p.batches);
+    if (status != NX_OK)
+        nxi_prepare_undo(&p.undo);
     return status;
 }

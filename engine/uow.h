@@ -10,6 +10,7 @@
 #define NXI_UOW_H
 
 #include "engine/session.h"
+#include "engine/table.h"
 
 typedef enum nxi_batch_verb {
     NXI_BATCH_INSERT,
@@ -44,12 +45,12 @@ typedef struct nxi_plan {
     size_t batch_count;
     nxi_batch **batches;         /* in order */
     size_t row_count;
+    nxi_undo_list undo;          /* what was made of the rows */
 } nxi_plan;
 
 /*
  * Plan the flush of all pending rows of that database, or of `only`. Rows are made ready (keys, checks) on the way; the
- * first that
- * is refused fails the plan and nothing is sent. Everything is in `arena`.
+ * first that is refused fails the plan, nothing is sent, and all rows are as they were. Everything is in `arena`.
  */
 NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, void *only, nxi_arena *arena, nxi_plan *ret_plan,
                                        nx_error *error);
@@ -62,8 +63,8 @@ NX_MUST_CHECK nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_
 void nxi_plan_steps(const nxi_plan *plan, nxi_step *steps);
 /* The writes failed in that batch: the number of the row becomes the object that stands there. */
 void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error);
-/* The writes failed: keys that the database had assigned are taken back. */
-void nxi_plan_undo(const nxi_plan *plan);
+/* The writes failed, or are not sent: the rows are as they were before the plan, without the keys that the database had assigned. */
+void nxi_plan_undo(nxi_plan *plan);
 /*
  * The writes stand: states, snapshots and versions of the rows follow. s NULL: outside sessions. `over`: nobody
  * will use the rows' states again.

@@ -24,7 +24,7 @@ void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error)
     error->row = -1;
 }
 
-void nxi_plan_undo(const nxi_plan *plan)
+static void take_back_keys(const nxi_plan *plan)
 {
     for (size_t i = 0; i < plan->batch_count; i++) {
         nxi_batch *batch = plan->batches[i];
@@ -37,14 +37,21 @@ void nxi_plan_undo(const nxi_plan *plan)
     }
 }
 
+void nxi_plan_undo(nxi_plan *plan)
+{
+    take_back_keys(plan);
+    nxi_prepare_undo(&plan->undo);
+}
+
+/* The planner has refused a row whose version cannot grow. */
 static void count_up_version(const nxi_column *version, void *row)
 {
-    char *member = (char *)row + version->offset;
+    nx_value next = { .type = version->type };
 
-    if (version->type == NX_TYPE_i32)
-        ++*(int32_t *)(void *)member;
-    else
-        ++*(int64_t *)(void *)member;
+    if (nxi_version_next(version, row, &next.i64)) {
+        bool done = nxi_column_set(version, row, next, NULL);
+        NX_ASSERT(done);
+    }
 }
 
 /*
@@ -56,8 +63,8 @@ static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
     nxi_row *header = nxi_row_of(row);
 
     if (s != NULL) {
-        if (!nxi_row_own(batch->table, row, batch->columns, &s->root->arena))
-            s->root->failed = true;
+        bool owned = batch->verb == NXI_BATCH_INSERT ? nxi_row_own(row, &s->root->arena) : nxi_row_own_all(row, &s->root->arena);
+        s->root->failed |= !owned;
     } else if (!nxi_db_own_texts(batch->table->db, row)) {
         header->flags &= (uint8_t)~NXI_ROW_TRACKED;
     }
@@ -140,7 +147,7 @@ void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
 
 void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s)
 {
-    nxi_plan_undo(plan);
+    take_back_keys(plan);
     for (size_t i = 0; i < plan->batch_count; i++) {
         nxi_batch *batch = plan->batches[i];
         bool lost = batch->verb == NXI_BATCH_INSERT && batch->statement->key_column != NULL;
