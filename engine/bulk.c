@@ -481,7 +481,7 @@ static nx_status add_row(nx_bulk *bulk, void *row, const void *source)
     uint64_t number = bulk->counts.given++;
     nx_error error;
 
-    nx_status status = nxi_row_prepare(bulk->table, row, true, NULL, 0, &error);
+    nx_status status = nxi_row_prepare_insert(bulk->table, row, NULL, &error);
     if (status != NX_OK)
         return bad_row(bulk, number, &error);
     bool keyed = bulk->table->auto_key == NULL || nxi_row_has_key(bulk->table, row);

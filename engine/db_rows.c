@@ -45,9 +45,7 @@ void *nxi_db_make_row(nx_db *db, const nxi_table *table)
 bool nxi_db_own_texts(nx_db *db, void *row)
 {
     nxi_row *header = nxi_row_of(row);
-    const nxi_table *table = header->table;
     nxi_memory *memory = db->loop->memory;
-    uint64_t *all;
 
     if (nxi_map_find(&db->rows, address_hash(row), is_same, row) == NULL)
         return false;
@@ -56,11 +54,7 @@ bool nxi_db_own_texts(nx_db *db, void *row)
     if (fresh == NULL)
         return false;
     nxi_arena_init(fresh, memory);
-    size_t words = (table->column_count + 63) / 64;
-    all = nxi_arena_get(fresh, words * sizeof(*all), 16);
-    if (all != NULL)
-        memset(all, 0xff, words * sizeof(*all));
-    if (all == NULL || !nxi_row_own(table, row, all, fresh)) {
+    if (!nxi_row_own(row, fresh)) {
         /* The row may point into it already: it replaces the old one all the same, which must then stay too. */
         if (header->texts != NULL)
             nxi_arena_adopt(fresh, header->texts);
@@ -129,6 +123,19 @@ static void row_written(nxi_call *call)
     nxi_op_finish(call->op);
 }
 
+/* The write is over, and had nothing to send: equal values in memory of the user's are its own again. */
+static void keep_own(nx_db *db, void *row)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    if ((header->flags & NXI_ROW_TRACKED) == 0 || !header->table->has_pointers || nxi_row_is_same_bytes(row))
+        return;
+    if (nxi_db_own_texts(db, row))
+        nxi_row_track(row);
+    else
+        header->flags &= (uint8_t)~NXI_ROW_TRACKED;
+}
+
 void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
 {
     row_write *w = NXI_ARENA_NEW(&op->arena, row_write);
@@ -152,6 +159,7 @@ void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
     }
     w->row = row;
     if (w->plan.batch_count == 0) {
+        keep_own(db, row);
         nxi_op_finish(op); /* nothing has changed */
         return;
     }

@@ -54,6 +54,7 @@ typedef struct nxi_finishing {
     size_t at;               /* the part at hand */
     size_t committed;        /* parts that are committed */
     bool combined;           /* writes and COMMIT in one request */
+    bool applied;            /* objects have followed */
     int64_t rows;
     nx_status status;        /* of the first failure */
     nx_error error;
@@ -63,6 +64,8 @@ nxi_finishing *nxi_finishing_new(nx_session *s, nxi_op *op, nxi_finish how);
 /* The turn has come. */
 void nxi_finishing_start(nxi_op *op, void *context);
 
+/* Planning and writing have put something into the rows: it is taken back, unless the objects have followed. */
+void nxi_finishing_take_back(nxi_finishing *f);
 /* The first failure is kept; error NULL: a general one. */
 void nxi_finishing_keep(nxi_finishing *f, nx_status status, const nx_error *error);
 /* The operation ends and leaves its session. */

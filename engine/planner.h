@@ -68,6 +68,7 @@ typedef struct nxi_planner {
     const nxi_column **columns;/* scratch: the same as a list */
     size_t columns_capacity;
     nx_optimistic optimistic;
+    nxi_undo_list undo;        /* what was made of the rows */
 } nxi_planner;
 
 static inline nx_status nxi_planner_no_memory(const nxi_planner *p)
@@ -98,9 +99,7 @@ static inline bool nxi_row_is_written(const nxi_row *header)
 }
 static inline bool nxi_row_is_same(const nxi_row *header)
 {
-    const void *row = nxi_row_data(header);
-
-    return memcmp(row, nxi_row_snapshot(row), header->table->row_size) == 0;
+    return nxi_row_is_same_bytes(nxi_row_data(header));
 }
 static inline const nx_reference *nxi_reference_of(const nxi_column *column, const void *row)
 {

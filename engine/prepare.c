@@ -1,5 +1,5 @@
 /*
- * prepare - make a row ready to be written, or say what is wrong with it.
+ * prepare - make a row ready to be written, or say what is wrong with it; and take back what was made of it.
  *
  * This runs once for every row that is inserted, so what a column needs is known beforehand (nxi_column.checks), columns that
  * need nothing are not visited, and no nx_value is made unless a bound has to be compared.
@@ -106,6 +106,48 @@ static nx_status fail_required(nx_error *error, const nxi_column *column)
     return fail(error, column, NX_EREQUIRED, "required, but not set");
 }
 
+static nx_status fail_memory(nx_error *error)
+{
+    return nxi_fail(error, NX_ENOMEM, "no memory for the flush");
+}
+
+/* ----------------------------------------------------------------------------- undoing */
+
+struct nxi_undo {
+    nxi_undo *older;
+    void *made_key_of; /* row whose flag says that its key was made; NULL: no key was */
+    void *member;
+    size_t size;
+    unsigned char before[sizeof(nx_reference)];
+};
+
+/* To be called before the member is changed. False: out of memory. */
+static bool keep_for_undo(nxi_undo_list *undo, void *member, size_t size, void *made_key_of)
+{
+    nxi_undo *item;
+
+    if (undo == NULL)
+        return true;
+    NX_ASSERT(size <= sizeof(item->before));
+    item = nxi_arena_get(undo->arena, sizeof(*item), 16);
+    if (item == NULL)
+        return false;
+    *item = (nxi_undo){.older = undo->newest, .made_key_of = made_key_of, .member = member, .size = size};
+    memcpy(item->before, member, size);
+    undo->newest = item;
+    return true;
+}
+
+void nxi_prepare_undo(nxi_undo_list *undo)
+{
+    for (const nxi_undo *item = undo->newest; item != NULL; item = item->older) {
+        memcpy(item->member, item->before, item->size);
+        if (item->made_key_of != NULL)
+            nxi_row_of(item->made_key_of)->flags &= (uint8_t)~NXI_ROW_KEY_MADE;
+    }
+    undo->newest = NULL;
+}
+
 /* ------------------------------------------------------------------------------- texts */
 
 static inline bool is_space(char c)
@@ -180,7 +222,7 @@ static nx_status check_vector(const nxi_column *column, const void *member, nx_e
 }
 
 /* text, longtext, bytes, decimal, json and vector, present or required. */
-static inline nx_status check_pointer(const nxi_column *column, void *member, nx_error *error)
+static inline nx_status check_pointer(const nxi_column *column, void *member, nxi_undo_list *undo, nx_error *error)
 {
     unsigned checks = column->checks;
     nx_text content;
@@ -192,8 +234,11 @@ static inline nx_status check_pointer(const nxi_column *column, void *member, nx
         size_t size = content.size;
 
         strip(&content);
-        if (content.size != size)
+        if (NXI_UNLIKELY(content.size != size)) {
+            if (!keep_for_undo(undo, member, sizeof(content), NULL))
+                return fail_memory(error);
             memcpy(member, &content, sizeof(content));
+        }
     }
     if ((checks & CHECK_ENCODING) != 0 && NXI_UNLIKELY(!nxi_text_is_valid(content.data, content.size, NULL)))
         return fail_encoding(error, column, content);
@@ -295,7 +340,7 @@ static nx_status check_key_parts(const nxi_column *column, const nx_key *key, bo
     return NX_OK;
 }
 
-static nx_status check_key(const nxi_column *column, void *member, nx_error *error)
+static nx_status check_key(const nxi_column *column, void *member, nxi_undo_list *undo, nx_error *error)
 {
     nx_reference reference;
     bool is_null;
@@ -313,8 +358,11 @@ static nx_status check_key(const nxi_column *column, void *member, nx_error *err
         if (status != NX_OK)
             return status;
         is_null = reference.key.value.type == NX_TYPE_null;
-        if (reference.key.value.type != given)
+        if (reference.key.value.type != given) {
+            if (!keep_for_undo(undo, member, sizeof(reference), NULL))
+                return fail_memory(error);
             memcpy(member, &reference, sizeof(reference));
+        }
     } else if (!is_null) {
         if (reference.key.parts == NULL)
             return fail(error, column, NX_ETYPE, "a key without its parts");
@@ -325,14 +373,14 @@ static nx_status check_key(const nxi_column *column, void *member, nx_error *err
     return is_null && !column->nullable ? fail_required(error, column) : NX_OK;
 }
 
-static nx_status check_reference(const nxi_column *column, void *member, nx_error *error)
+static nx_status check_reference(const nxi_column *column, void *member, nxi_undo_list *undo, nx_error *error)
 {
     const nxi_table *table;
     void *row;
 
     memcpy(&row, member, sizeof(row));
     if (row == NULL)
-        return check_key(column, member, error);
+        return check_key(column, member, undo, error);
     table = nxi_row_of(row)->table;
     if (NXI_LIKELY(table == column->target) || table->root->entity == column->target->root->entity)
         return NX_OK;
@@ -341,14 +389,17 @@ static nx_status check_reference(const nxi_column *column, void *member, nx_erro
 
 /* ------------------------------------------------------------------------------- rows */
 
-static void make_key(const nxi_column *column, void *row, void *member)
+static nx_status make_key(const nxi_column *column, void *row, void *member, nxi_undo_list *undo, nx_error *error)
 {
     static const uint8_t zero[16];
+    bool made = (nxi_row_of(row)->flags & NXI_ROW_KEY_MADE) != 0;
     nx_uuid uuid;
     nx_ulid ulid;
 
     if (memcmp(member, zero, sizeof(zero)) != 0)
-        return;
+        return NX_OK;
+    if (!keep_for_undo(undo, member, sizeof(zero), made ? NULL : row))
+        return fail_memory(error);
     if (column->field->generate == NX_GENERATE_ULID) {
         ulid = nx_ulid_new();
         memcpy(member, &ulid, sizeof(ulid));
@@ -357,6 +408,7 @@ static void make_key(const nxi_column *column, void *row, void *member)
         memcpy(member, &uuid, sizeof(uuid));
     }
     nxi_row_of(row)->flags |= NXI_ROW_KEY_MADE;
+    return NX_OK;
 }
 
 /* Nothing of an absent optional value is looked at, nor given to the field's own check. */
@@ -367,15 +419,15 @@ static bool is_absent(const nxi_column *column, const void *row)
     return nxi_column_is_null(column, row);
 }
 
-static nx_status check_value(const nxi_column *column, void *row, void *member, nx_error *error)
+static nx_status check_value(const nxi_column *column, void *row, void *member, nxi_undo_list *undo, nx_error *error)
 {
     unsigned checks = column->checks;
     nx_status status = NX_OK;
 
     if (column->form == NXI_FORM_REFERENCE)
-        status = check_reference(column, member, error);
+        status = check_reference(column, member, undo, error);
     else if (nxi_type_is_pointer(column->type))
-        status = check_pointer(column, member, error);
+        status = check_pointer(column, member, undo, error);
     else if ((checks & CHECK_LABEL) != 0)
         status = check_label(column, member, error);
     else if ((checks & CHECK_TIME) != 0)
@@ -389,30 +441,47 @@ static nx_status check_value(const nxi_column *column, void *row, void *member, 
     return status;
 }
 
-static inline nx_status prepare_column(const nxi_column *column, void *row, bool inserting, nx_error *error)
+static inline nx_status prepare_column(const nxi_column *column, void *row, bool inserting, nxi_undo_list *undo, nx_error *error)
 {
     void *member = (char *)row + column->offset;
 
     if (column->form == NXI_FORM_OPTIONAL && !*((const char *)row + column->present_offset))
         return NX_OK;
-    if (inserting && NXI_UNLIKELY((column->checks & CHECK_MAKE_KEY) != 0))
-        make_key(column, row, member);
-    return check_value(column, row, member, error);
+    if (inserting && NXI_UNLIKELY((column->checks & CHECK_MAKE_KEY) != 0)) {
+        nx_status status = make_key(column, row, member, undo, error);
+
+        if (status != NX_OK)
+            return status;
+    }
+    return check_value(column, row, member, undo, error);
 }
 
-nx_status nxi_row_prepare(const nxi_table *table, void *row, bool inserting, const nxi_column *const *columns, size_t count,
-                          nx_error *error)
+nx_status nxi_row_prepare_insert(const nxi_table *table, void *row, nxi_undo_list *undo, nx_error *error)
 {
     nx_status status = NX_OK;
 
-    if (inserting) {
-        for (size_t i = 0; i < table->checked_count && status == NX_OK; i++)
-            status = prepare_column(&table->columns[table->checked[i]], row, true, error);
-        return status;
-    }
+    for (size_t i = 0; i < table->checked_count && status == NX_OK; i++)
+        status = prepare_column(&table->columns[table->checked[i]], row, true, undo, error);
+    return status;
+}
+
+static nx_status prepare_version(const nxi_column *version, const void *row, nx_error *error)
+{
+    int64_t next;
+
+    if (NXI_LIKELY(nxi_version_next(version, row, &next)))
+        return NX_OK;
+    return fail(error, version, NX_ERANGE, "the version is the greatest of its type: no UPDATE can count it up");
+}
+
+nx_status nxi_row_prepare_update(void *row, const nxi_column *const *columns, size_t count, nxi_undo_list *undo, nx_error *error)
+{
+    const nxi_table *table = nxi_row_of(row)->table;
+    nx_status status = table->version == NULL ? NX_OK : prepare_version(table->version, row, error);
+
     for (size_t i = 0; i < count && status == NX_OK; i++) {
         if (columns[i]->checks != 0)
-            status = prepare_column(columns[i], row, false, error);
+            status = prepare_column(columns[i], row, false, undo, error);
     }
     return status;
 }

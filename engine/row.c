@@ -6,7 +6,6 @@
  */
 #include "engine/row.h"
 
-#include "engine/map.h"
 #include "engine/types.h"
 
 #define AT(row, offset)         ((const void *)((const char *)(row) + (offset)))
@@ -63,6 +62,11 @@ static inline nx_reference read_reference(const nxi_column *column, const void *
 
     memcpy(&reference, AT(row, column->offset), sizeof(reference));
     return reference;
+}
+
+static inline void write_reference(const nxi_column *column, void *row, const nx_reference *reference)
+{
+    memcpy(AT_MUTABLE(row, column->offset), reference, sizeof(*reference));
 }
 
 /* The part of a key that a column stores; integers of any size become the column's. */
@@ -169,25 +173,26 @@ static void write_member(nx_type type, void *member, const nx_value *value)
 #undef WRITE_CASE
 
 /*
- * Parts arrive in the order of the key. The first one starts a new array, because the struct's key and its snapshot's share one;
- * the last one turns a key with a NULL in it into none, since such a reference refers to nothing.
+ * Parts arrive in the order of the key. Each one makes a new array, because the one that is there may be the user's, or shared
+ * with the snapshot; only in a row that is being filled (`fresh`) it is known to be the row's own. The last part turns a key
+ * with a NULL in it into none, since such a reference refers to nothing.
  */
-static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_value value, nxi_arena *arena)
+static bool set_key_part(const nxi_column *column, nx_reference *reference, const nx_value *value, nxi_arena *arena, bool fresh)
 {
     size_t count = column->target->key_count;
-    nx_value *parts;
+    nx_value *parts = (nx_value *)(uintptr_t)reference->key.parts;
+    bool complete = column->key_part != 0 && reference->key.part_count == count && parts != NULL;
 
-    if (column->key_part == 0) {
+    if (!complete || !fresh) {
         parts = NXI_ARENA_ARRAY(arena, nx_value, count);
         if (parts == NULL)
             return false;
-        reference->row = NULL;
-        reference->key = (nx_key){ .parts = parts, .part_count = count };
+        for (size_t i = 0; complete && i < count; i++)
+            parts[i] = reference->key.parts[i];
     }
-    if (reference->key.part_count != count)
-        return true; /* an earlier part was NULL and the last one has been seen */
-    parts = (nx_value *)(uintptr_t)reference->key.parts;
-    parts[column->key_part] = value;
+    parts[column->key_part] = *value;
+    reference->row = NULL;
+    reference->key = (nx_key){ .parts = parts, .part_count = count };
     if (column->key_part + 1u < count)
         return true;
     for (size_t i = 0; i < count; i++) {
@@ -197,40 +202,47 @@ static bool set_key_part(const nxi_column *column, nx_reference *reference, nx_v
     return true;
 }
 
-static bool set_reference(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
+static bool set_reference(const nxi_column *column, void *row, const nx_value *value, nxi_arena *arena, bool fresh)
 {
     nx_reference reference = { 0 };
-    bool done = true;
 
     if (column->target->key_count > 1) {
-        /* What the first part finds is undefined in a row that is being read. */
-        if (column->key_part != 0)
-            reference = read_reference(column, row);
-        done = set_key_part(column, &reference, value, arena);
-    } else if (value.type != NX_TYPE_null) {
-        reference.key = (nx_key){ .value = value, .part_count = 1 };
+        reference = read_reference(column, row);
+        if (!set_key_part(column, &reference, value, arena, fresh))
+            return false;
+    } else if (value->type != NX_TYPE_null) {
+        reference.key = (nx_key){ .value = *value, .part_count = 1 };
     }
-    if (done)
-        memcpy(AT_MUTABLE(row, column->offset), &reference, sizeof(reference));
-    return done;
+    write_reference(column, row, &reference);
+    return true;
 }
 
-bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
+static inline bool set_column(const nxi_column *column, void *row, const nx_value *value, nxi_arena *arena, bool fresh)
 {
     void *member = AT_MUTABLE(row, column->offset);
-    bool present = value.type != NX_TYPE_null;
+    bool present = value->type != NX_TYPE_null;
 
-    NX_ASSERT(!present || value.type == column->type);
+    NX_ASSERT(!present || value->type == column->type);
     if (column->form == NXI_FORM_REFERENCE)
-        return set_reference(column, row, value, arena);
+        return set_reference(column, row, value, arena, fresh);
     NX_ASSERT(present || column->form == NXI_FORM_OPTIONAL || nxi_type_is_pointer(column->type));
     if (column->form == NXI_FORM_OPTIONAL)
         *(bool *)AT_MUTABLE(row, column->present_offset) = present;
     if (present)
-        write_member(column->type, member, &value);
+        write_member(column->type, member, value);
     else
         memset(member, 0, nxi_types[column->type].size);
     return true;
+}
+
+bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
+{
+    return set_column(column, row, &value, arena, false);
+}
+
+bool nxi_column_fill(const nxi_column *column, void *row, nx_value value, nxi_arena *arena)
+{
+    return set_column(column, row, &value, arena, true);
 }
 
 void *nxi_row_new(nxi_arena *arena, const nxi_table *table, void *owner)
@@ -250,125 +262,6 @@ void *nxi_row_new(nxi_arena *arena, const nxi_table *table, void *owner)
         }
     }
     return row;
-}
-
-/* -------------------------------------------------------------------------------- keys */
-
-static inline int64_t read_integer(nx_type type, const void *member)
-{
-    if (NXI_LIKELY(type == NX_TYPE_i64))
-        return *(const nx_i64 *)member;
-    if (type == NX_TYPE_i32)
-        return *(const nx_i32 *)member;
-    return type == NX_TYPE_u32 ? (int64_t) * (const nx_u32 *)member : *(const nx_i16 *)member;
-}
-
-/* One integer: the key of most tables. */
-static inline bool has_integer_key(const nxi_table *table)
-{
-    return table->key_count == 1 && nxi_type_is_integer(table->columns[0].type);
-}
-
-bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key)
-{
-    void *member = AT_MUTABLE(row, column->offset);
-
-    if (NXI_LIKELY(column->type == NX_TYPE_i64))
-        *(nx_i64 *)member = key;
-    else if (key < nxi_integer_min(column->type) || key > nxi_integer_max(column->type))
-        return false;
-    else if (column->type == NX_TYPE_i16)
-        *(nx_i16 *)member = (nx_i16)key;
-    else if (column->type == NX_TYPE_i32)
-        *(nx_i32 *)member = (nx_i32)key;
-    else
-        *(nx_u32 *)member = (nx_u32)key;
-    nxi_row_of(row)->flags |= NXI_ROW_KEY_MADE;
-    return true;
-}
-
-void nxi_row_clear_key(const nxi_table *table, void *row)
-{
-    for (size_t i = 0; i < table->key_count; i++)
-        memset(AT_MUTABLE(row, table->columns[i].offset), 0, nxi_types[table->columns[i].type].size);
-}
-
-static bool is_zero16(const void *member)
-{
-    uint64_t words[2];
-
-    memcpy(words, member, sizeof(words));
-    return (words[0] | words[1]) == 0;
-}
-
-bool nxi_row_has_key(const nxi_table *table, const void *row)
-{
-    if (NXI_LIKELY(table->auto_key != NULL))
-        return read_integer(table->auto_key->type, AT(row, table->auto_key->offset)) != 0;
-    for (size_t i = 0; i < table->key_count; i++) {
-        const nxi_column *column = &table->columns[i];
-        const void *member = AT(row, column->offset);
-
-        if (column->field->generate != NX_GENERATE_NONE ? is_zero16(member) : nxi_column_is_null(column, row))
-            return false;
-    }
-    return true;
-}
-
-uint64_t nxi_row_key_hash(const nxi_table *table, const void *row)
-{
-    uint64_t hash = 0;
-    nx_value value;
-
-    if (NXI_LIKELY(has_integer_key(table)))
-        return nxi_hash_u64((uint64_t)read_integer(table->columns[0].type, AT(row, table->columns[0].offset)));
-    for (size_t i = 0; i < table->key_count; i++) {
-        nxi_column_get(&table->columns[i], row, &value);
-        hash = nxi_value_hash(&value, hash);
-    }
-    return hash;
-}
-
-uint64_t nxi_key_hash(const nxi_table *table, const nx_value *values)
-{
-    uint64_t hash = 0;
-
-    for (size_t i = 0; i < table->key_count; i++)
-        hash = nxi_value_hash(&values[i], hash);
-    return hash;
-}
-
-/* Derived entities have the key columns of their root in the same order, though perhaps at other places in the struct. */
-bool nxi_row_key_equal(const nxi_table *table, const void *a, const void *b)
-{
-    nx_value x, y;
-
-    if (NXI_LIKELY(has_integer_key(table))) {
-        const nxi_column *key = &table->columns[0];
-
-        return read_integer(key->type, AT(a, key->offset)) == read_integer(key->type, AT(b, key->offset));
-    }
-    for (size_t i = 0; i < table->key_count; i++) {
-        nxi_column_get(&table->columns[i], a, &x);
-        nxi_column_get(&table->columns[i], b, &y);
-        if (!nxi_value_equal(&x, &y))
-            return false;
-    }
-    return true;
-}
-
-bool nxi_row_key_is(const nxi_table *table, const void *row, const nx_value *values)
-{
-    nx_value value;
-
-    if (NXI_LIKELY(has_integer_key(table)) && nxi_type_is_integer(values[0].type))
-        return read_integer(table->columns[0].type, AT(row, table->columns[0].offset)) == values[0].i64;
-    for (size_t i = 0; i < table->key_count; i++) {
-        nxi_column_get(&table->columns[i], row, &value);
-        if (!nxi_value_equal(&value, &values[i]))
-            return false;
-    }
-    return true;
 }
 
 /* ---------------------------------------------------------------------------- changes */
@@ -433,43 +326,78 @@ bool nxi_column_changed(const nxi_column *column, const void *row, const void *s
     return members_differ(column->type, AT(row, column->offset), AT(snapshot, column->offset));
 }
 
+/* What is referred to is still to be inserted: whatever its key is, the database does not have it yet. */
+static bool refers_to_new(const nxi_column *column, const void *row)
+{
+    nx_reference reference = read_reference(column, row);
+
+    return reference.row != NULL && nxi_row_of(reference.row)->state == NXI_ROW_NEW;
+}
+
+bool nxi_row_changed(const void *row)
+{
+    const nxi_table *table = nxi_row_of(row)->table;
+    const void *snapshot = nxi_row_snapshot(row);
+
+    if (NXI_LIKELY(nxi_row_is_same_bytes(row)))
+        return false;
+    for (size_t i = 0; i < table->column_count; i++) {
+        const nxi_column *column = &table->columns[i];
+
+        if (column->is_volatile || column->is_version)
+            continue;
+        if (nxi_column_changed(column, row, snapshot) || (column->form == NXI_FORM_REFERENCE && refers_to_new(column, row)))
+            return true;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------------------ copies */
 
-static bool copy_key(nxi_arena *arena, const nx_key *key, nx_key *ret_key)
+/* The key as the columns of the reference give it, in memory of the arena; one with a NULL in it is none. */
+static bool copy_key(const nxi_column *column, const void *from, nxi_arena *arena, nx_key *ret_key)
 {
-    nx_key copy = { .part_count = key->part_count };
-    nx_value *parts = NULL;
+    size_t count = column->target->key_count;
+    nx_key copy = { .part_count = count };
+    nx_value *parts = count == 1 ? &copy.value : NXI_ARENA_ARRAY(arena, nx_value, count);
+    bool none = false;
 
-    if (key->part_count == 1) {
-        if (!nxi_value_copy(arena, &key->value, &copy.value))
+    if (parts == NULL)
+        return false;
+    for (size_t i = 0; i < count && !none; i++) {
+        get_reference(column + i, from, &parts[i]);
+        none = parts[i].type == NX_TYPE_null;
+        if (!nxi_value_copy(arena, &parts[i], &parts[i]))
             return false;
-    } else if (key->part_count > 1) {
-        parts = NXI_ARENA_ARRAY(arena, nx_value, key->part_count);
-        if (parts == NULL)
-            return false;
-        for (size_t i = 0; i < key->part_count; i++) {
-            if (!nxi_value_copy(arena, &key->parts[i], &parts[i]))
-                return false;
-        }
-        copy.parts = parts;
     }
-    *ret_key = copy;
+    if (count > 1)
+        copy.parts = parts;
+    *ret_key = none ? (nx_key){ .part_count = 0 } : copy;
     return true;
 }
 
-/* A row that the target already refers to stays when it has the same key: the user may hold on to it. */
+static bool is_same_reference(const nxi_column *column, const void *a, const void *b)
+{
+    for (size_t part = 0; part < column->target->key_count; part++) {
+        if (references_differ(column + part, a, b))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * A row that the target already refers to stays when it has the same key: the user may hold on to it. The key is copied in any
+ * case: the one that is there may be the user's.
+ */
 static bool copy_reference(const nxi_column *column, void *row, const void *from, nxi_arena *arena)
 {
     nx_reference reference = read_reference(column, from);
-    bool same = true;
 
-    for (size_t part = 0; same && part < column->target->key_count; part++)
-        same = !references_differ(column + part, row, from);
-    if (same && reference.row == NULL)
-        return true;
-    if (!copy_key(arena, &reference.key, &reference.key))
+    if (reference.row == NULL && is_same_reference(column, row, from))
+        reference.row = read_reference(column, row).row;
+    if (!copy_key(column, from, arena, &reference.key))
         return false;
-    memcpy(AT_MUTABLE(row, column->offset), &reference, sizeof(reference));
+    write_reference(column, row, &reference);
     return true;
 }
 
@@ -499,35 +427,106 @@ bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena
     return true;
 }
 
-bool nxi_column_holds_pointer(const nxi_column *column)
+void nxi_row_restore(void *row, const void *image)
 {
-    switch ((int)column->type) {
-    case NX_TYPE_text:
-    case NX_TYPE_longtext:
-    case NX_TYPE_bytes:
-    case NX_TYPE_decimal:
-    case NX_TYPE_json:
-    case NX_TYPE_vector: return true;
-    default: return false;
-    }
+    const nxi_table *table = nxi_row_of(row)->table;
+
+    for (size_t i = 0; i < table->stored_count; i++)
+        memcpy(AT_MUTABLE(row, table->stored[i].offset), AT(image, table->stored[i].offset), table->stored[i].size);
 }
 
-bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena)
+/* --------------------------------------------------------------------------- ownership */
+
+bool nxi_column_holds_pointer(const nxi_column *column)
 {
-    for (size_t i = 0; i < table->column_count; i++) {
+    return nxi_type_is_pointer(column->type) || (column->form == NXI_FORM_REFERENCE && column->target->key_count > 1);
+}
+
+/* The same memory, though not necessarily the same bytes in what pads it. */
+static bool is_same_memory(const nx_key *a, const nx_key *b)
+{
+    if (a->part_count != b->part_count)
+        return false;
+    if (a->part_count != 1)
+        return a->parts == b->parts;
+    return a->value.type == b->value.type && a->value.text.data == b->value.text.data && a->value.text.size == b->value.text.size;
+}
+
+/* The key of a row that is pointed to is that row's: one beside it may have been left there, and its memory be gone. */
+static bool own_reference(const nxi_column *column, void *row, const void *snapshot, nxi_arena *arena)
+{
+    nx_reference now = read_reference(column, row), before = { 0 };
+
+    if (now.key.part_count == 0 && now.key.parts == NULL)
+        return true;
+    if (snapshot != NULL) {
+        before = read_reference(column, snapshot);
+        if (is_same_memory(&now.key, &before.key))
+            return true;
+    }
+    if (now.row != NULL) {
+        now.key = (nx_key){ .part_count = 0 };
+    } else if (snapshot != NULL && before.row == NULL && is_same_reference(column, row, snapshot)) {
+        now.key = before.key;
+    } else if (!copy_key(column, row, arena, &now.key)) {
+        return false;
+    }
+    write_reference(column, row, &now);
+    return true;
+}
+
+static bool own_member(const nxi_column *column, void *row, const void *snapshot, nxi_arena *arena)
+{
+    size_t size = nxi_types[column->type].size;
+    nx_value value;
+
+    if (snapshot != NULL && memcmp(AT(row, column->offset), AT(snapshot, column->offset), size) == 0)
+        return true;
+    nxi_column_get(column, row, &value);
+    if (value.type == NX_TYPE_null) {
+        memset(AT_MUTABLE(row, column->offset), 0, size); /* also what an optional member that is absent points to */
+        return true;
+    }
+    if (snapshot != NULL && !nxi_column_changed(column, row, snapshot)) {
+        memcpy(AT_MUTABLE(row, column->offset), AT(snapshot, column->offset), size);
+        return true;
+    }
+    return nxi_value_copy(arena, &value, &value) && nxi_column_set(column, row, value, arena);
+}
+
+static bool own_column(const nxi_column *column, void *row, void *snapshot, nxi_arena *arena)
+{
+    bool done = column->form == NXI_FORM_REFERENCE ? own_reference(column, row, snapshot, arena)
+                                                   : own_member(column, row, snapshot, arena);
+
+    /* It is not compared with its snapshot, which serves to show the next time that it is owned. */
+    if (done && snapshot != NULL && column->is_volatile)
+        memcpy(AT_MUTABLE(snapshot, column->offset), AT(row, column->offset), column->field->size);
+    return done;
+}
+
+static bool own_columns(void *row, void *snapshot, nxi_arena *arena)
+{
+    const nxi_table *table = nxi_row_of(row)->table;
+
+    for (size_t i = 0; table->has_pointers && i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
-        nx_value value;
-        if ((bits[i / 64] >> (i % 64) & 1) == 0 || !nxi_column_holds_pointer(column))
+
+        /* The first column of a reference stands for all of them. */
+        if (!nxi_column_holds_pointer(column) || (column->form == NXI_FORM_REFERENCE && column->key_part != 0))
             continue;
-        /* The key of a row that is pointed to is that row's. */
-        if (column->form == NXI_FORM_REFERENCE &&
-            ((const nx_reference *)(const void *)((const char *)row + column->offset))->row != NULL)
-            continue;
-        nxi_column_get(column, row, &value);
-        if (value.type == NX_TYPE_null)
-            continue;
-        if (!nxi_value_copy(arena, &value, &value) || !nxi_column_set(column, row, value, arena))
+        if (!own_column(column, row, snapshot, arena))
             return false;
     }
     return true;
+}
+
+bool nxi_row_own(void *row, nxi_arena *arena)
+{
+    return own_columns(row, NULL, arena);
+}
+
+bool nxi_row_own_all(void *row, nxi_arena *arena)
+{
+    return nxi_row_is_same_bytes(row) || own_columns(row, nxi_row_snapshot(row), arena);
 }

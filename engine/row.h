@@ -1,9 +1,10 @@
 /*
- * row - an entity's struct in memory, seen column by column.
+ * row - an entity's struct in memory, seen column by column (row.c), its key and version (row_key.c).
  *
  * A row is [nxi_row header][struct][snapshot]: users hold the address of the struct. The snapshot is
  * a second image of the struct as the database has it; only tracked rows have room for one.
- * Texts and keys that either points to live in the arena of the row's owner, or are the user's.
+ * What the snapshot points to lives in the arena of the row's owner; what the struct points to does so too, or is the user's
+ * until a flush has written it. An array of key parts that a reference points to is never written to: another one is made.
  *
  * Threads: while a request that carries a row is in flight, only its worker or connection touches it.
  * Uses: arena.h, values.h
@@ -44,12 +45,17 @@ struct nxi_column {
     nx_value min, max;
 };
 
+/* Some bytes of the struct. */
+typedef struct nxi_span { uint32_t offset, size; } nxi_span;
+
 /* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
 struct nxi_table {
     const nx_entity *entity;
     void *db;                        /* nx_db; not for drivers */
     const char *name;
     size_t row_size;                 /* of the struct, rounded up to 16 */
+    size_t stored_count;
+    const nxi_span *stored;          /* where the columns lie: the struct without members that are not stored */
     size_t column_count;
     nxi_column *columns;             /* key columns first, then in field order */
     size_t key_count;                /* columns[0 .. key_count) */
@@ -141,18 +147,25 @@ void nxi_column_get(const nxi_column *column, const void *row, nx_value *ret_val
  * pointers. Columns of a reference to a composite key are written in their order, and need `arena`; false: out of memory.
  */
 NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
+/* The same for a row that is being read: its struct was zeroed, and nothing but these calls has written to it. */
+NX_MUST_CHECK bool nxi_column_fill(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
 bool nxi_column_is_null(const nxi_column *column, const void *row);
 /* nx_row_set, but for what a session makes of it. */
 NX_MUST_CHECK nx_status nxi_row_set(void *row, nx_column column, nx_value value);
 
-/*
- * Copy what `columns` of the row point to (texts, bytes, keys) into `arena`, so that the row does not depend on its user's
- * memory.
- * `bits`: one for each table column. False: out of memory; some are copied.
- */
-NX_MUST_CHECK bool nxi_row_own(const nxi_table *table, void *row, const uint64_t *bits, nxi_arena *arena);
-/* Values of that type point to bytes that lie elsewhere. */
+/* Its values lie elsewhere: bytes that a pointer type refers to, or the parts of a composite key. */
 bool nxi_column_holds_pointer(const nxi_column *column);
+/*
+ * Make what the struct points to the row's own (texts, bytes, keys and their parts), by copies in `arena`: all of it, for a row
+ * whose snapshot is not filled yet or whose old memory is given up. False: out of memory; some are copied.
+ */
+NX_MUST_CHECK bool nxi_row_own(void *row, nxi_arena *arena);
+/*
+ * The same for a tracked row: a member that points elsewhere than its snapshot gets the snapshot's pointer when the values are
+ * equal, so that only what has changed is copied. Images that are equal byte by byte need nothing. The snapshot stays as it
+ * is but for volatile columns; when no column has changed, nxi_row_track makes both images equal for the next comparison.
+ */
+NX_MUST_CHECK bool nxi_row_own_all(void *row, nxi_arena *arena);
 
 /* A number that the database has given to a new row; false: it is out of the column's range, and nothing is written. */
 NX_MUST_CHECK bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key);
@@ -166,18 +179,35 @@ bool nxi_row_key_equal(const nxi_table *table, const void *a, const void *b);
 uint64_t nxi_key_hash(const nxi_table *table, const nx_value *values);
 bool nxi_row_key_is(const nxi_table *table, const void *row, const nx_value *values);
 
+/* The version that an UPDATE gives the row. False: there is none, the version is the greatest of its type. */
+NX_MUST_CHECK bool nxi_version_next(const nxi_column *column, const void *row, int64_t *ret_version);
+
 /* Whether a column differs between struct and snapshot: by value, texts by content. */
 bool nxi_column_changed(const nxi_column *column, const void *row, const void *snapshot);
+/* Whether the stored members of a tracked row are those of the snapshot byte by byte. */
+static inline bool nxi_row_is_same_bytes(const void *row)
+{
+    const nxi_table *table = nxi_row_of(row)->table;
+    const char *now = row, *before = (const char *)row + table->row_size;
+
+    for (size_t i = 0; i < table->stored_count; i++) {
+        if (memcmp(now + table->stored[i].offset, before + table->stored[i].offset, table->stored[i].size) != 0)
+            return false;
+    }
+    return true;
+}
+/*
+ * Whether a tracked row has anything that an UPDATE writes: a column that is neither volatile nor the version differs from the
+ * snapshot by value, or refers to a row that is still to be inserted.
+ */
+bool nxi_row_changed(const void *row);
 
 /*
  * Copy all columns that `from` has loaded into `row`, texts into `arena`; clears their bits of lazy_missing. A row that a
- * reference of `row` names stays when its key is the same. False: out of memory.
+ * reference of `row` names stays when its key is the same. Members that are not stored stay. False: out of memory.
  */
 NX_MUST_CHECK bool nxi_row_copy(const nxi_table *table, void *row, const void *from, nxi_arena *arena);
-
-/* A stored, non-volatile column other than the version differs by value from the snapshot. Rows with a snapshot only. */
-bool nxi_row_changed(const void *row);
-NX_MUST_CHECK bool nxi_row_own_all(void *row, nxi_arena *arena);
+/* The stored members become those of `image`, the snapshot or a copy of the struct, as they are. Others stay. */
 void nxi_row_restore(void *row, const void *image);
 
 #endif

@@ -48,8 +48,7 @@ static void rolled_back_all(nxi_finishing *f)
     nx_session *fate = f->session->fate;
     bool unknown = f->status != NX_OK && f->error.outcome == NX_OUTCOME_UNKNOWN;
 
-    for (size_t i = 0; i < f->part_count; i++)
-        nxi_plan_undo(&f->parts[i].plan);
+    nxi_finishing_take_back(f);
     nxi_session_undo(fate, f->status == NX_OK ? NXI_UNDO_REVERT : NXI_UNDO_RETRY);
     for (nx_session *s = f->session; s != fate; s = s->outer)
         s->has_acted = false;
@@ -333,8 +332,7 @@ void nxi_finishing_combined_failed(nxi_finishing *f, const nxi_request *request)
         return;
     }
     part_at(f)->outcome = NX_OUTCOME_ROLLED_BACK;
-    for (size_t i = 0; i < f->part_count; i++)
-        nxi_plan_undo(&f->parts[i].plan);
+    nxi_finishing_take_back(f);
     f->error.outcome = NX_OUTCOME_ROLLED_BACK;
     f->session->outcome = NX_OUTCOME_ROLLED_BACK;
     nxi_finishing_fail(f);

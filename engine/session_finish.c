@@ -66,11 +66,16 @@ void nxi_finishing_fail(nxi_finishing *f)
 
 /* ------------------------------------------------------------------------------ a flush is undone */
 
+void nxi_finishing_take_back(nxi_finishing *f)
+{
+    for (size_t i = 0; i < f->part_count && !f->applied; i++)
+        nxi_plan_undo(&f->parts[i].plan);
+}
+
 /* Nothing of it stands in the database any more: so it is with what planning and writing put into the rows. */
 static void flush_undone(nxi_finishing *f)
 {
-    for (size_t i = 0; i < f->part_count; i++)
-        nxi_plan_undo(&f->parts[i].plan);
+    nxi_finishing_take_back(f);
     nxi_finishing_fail(f);
 }
 
@@ -181,7 +186,7 @@ static void release_guard(nxi_finishing *f)
 static void flushed_all(nxi_finishing *f)
 {
     bool over = f->combined && f->how == NXI_FINISH_END;
-
+    f->applied = true;
     for (size_t i = 0; i < f->part_count; i++) {
         nxi_flushed *flushed = &f->parts[i];
         if (flushed->plan.batch_count == 0)

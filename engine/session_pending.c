@@ -135,7 +135,7 @@ static bool look_at(nx_session *root, nxi_arena *arena, collected *list, nxi_row
 {
     void *data = nxi_row_data(row);
 
-    if (!is_written(row) || memcmp(data, nxi_row_snapshot(data), row->table->row_size) == 0)
+    if (!is_written(row) || nxi_row_is_same_bytes(data))
         return true;
     if (nxi_row_changed(data))
         return collect_row(arena, list, row);

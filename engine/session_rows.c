@@ -300,7 +300,7 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
     uint32_t now = nxi_session_now(s);
 
     bool learned = known != NULL && nxi_workset_settle(ws) && nxi_map_reserve(&ws->identity.map, count) &&
-                   nxi_row_list_reserve(ws->memory, &known->list, count);
+                   nxi_row_list_reserve(&ws->arena, &known->list, count);
     size_t before = known == NULL ? 0 : known->list.count;
     for (size_t start = 0; learned && start < count; start += LEARN_AHEAD) {
         size_t end = nxi_min_size(count, start + LEARN_AHEAD);

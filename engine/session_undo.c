@@ -23,7 +23,7 @@ static void forget_missing(nx_session *root)
 
 static void undo_root(nx_session *root, const nx_db *db, nxi_undo_mode mode)
 {
-    nxi_undo undo = { .ws = &root->rows, .frame = &root->frame, .db = db, .mode = mode };
+    nxi_undoing undo = { .ws = &root->rows, .frame = &root->frame, .db = db, .mode = mode };
 
     merge_frames(root);
     if (!nxi_undo_transaction(&undo))
@@ -49,7 +49,7 @@ void nxi_session_undo(nx_session *fate, nxi_undo_mode mode)
         nxi_frame_restart(&root->frame, &root->rows);
         return;
     }
-    nxi_undo undo = { .ws = &root->rows, .frame = &fate->frame };
+    nxi_undoing undo = { .ws = &root->rows, .frame = &fate->frame };
     if (!nxi_undo_nested(&undo))
         forget_missing(root);
     fate->failed = false;

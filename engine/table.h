@@ -31,13 +31,27 @@ const nxi_column *nxi_table_column(const nxi_table *table, nx_text field_name);
 const nxi_column *nxi_table_column_named(const nxi_table *table, nx_text column_name);
 
 /*
- * Make a row ready to be written: strip texts, make keys (uuid, ulid), then check it: required, length, encoding,
- * numbers within the type and bounds, labels, decimal digits, vector dimensions, the field's own check.
- * The error names entity and field. `inserting`: keys are made and required fields checked; else only `columns` (count of
- * them) are checked. A reference to a row that has no key yet passes.
+ * What was made of rows to make them ready: a flush that fails takes it back by nxi_prepare_undo, before the rows or the arena
+ * are given up. Zeroed but for the arena; nothing is allocated while nothing is changed.
  */
-NX_MUST_CHECK nx_status nxi_row_prepare(const nxi_table *table, void *row, bool inserting, const nxi_column *const *columns,
-                                        size_t count, nx_error *error);
+typedef struct nxi_undo nxi_undo;
+typedef struct nxi_undo_list {
+    nxi_arena *arena;
+    nxi_undo *newest;
+} nxi_undo_list;
+/* The members are again as they were. The list is empty afterwards. */
+void nxi_prepare_undo(nxi_undo_list *undo);
+
+/*
+ * Make a row ready to be inserted: strip texts, make keys (uuid, ulid), bring keys of references to the type of the target's; then
+ * check it: required, length, encoding, numbers within the type and bounds, labels, decimal digits, vector dimensions, the
+ * field's own check. The error names entity and field. A reference to a row that has no key yet passes. `undo` NULL: what is
+ * changed cannot be taken back. On failure too, some may have been changed.
+ */
+NX_MUST_CHECK nx_status nxi_row_prepare_insert(const nxi_table *table, void *row, nxi_undo_list *undo, nx_error *error);
+/* The same for an UPDATE of these columns, which also needs a version that can be counted up (NX_ERANGE). No keys are made. */
+NX_MUST_CHECK nx_status nxi_row_prepare_update(void *row, const nxi_column *const *columns, size_t count, nxi_undo_list *undo,
+                                               nx_error *error);
 
 /* CREATE statements in an order that works: tables (parents first), constraints, indexes; idempotent. Ends with NULL. */
 NX_MUST_CHECK nx_status nxi_schema_create(const nxi_tables *tables, const struct nxi_dialect *dialect, nxi_arena *arena,

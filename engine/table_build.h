@@ -43,6 +43,9 @@ bool nxi_list_next(const char **list, nx_text *ret_name);
 /* Equal but for ASCII letter case: SQLite and MariaDB do not tell such names apart. */
 bool nxi_name_equal(const char *a, const char *b);
 
+/* What the offset of its member is a multiple of; 1 for a member of a type that is not known. */
+size_t nxi_field_align(const nx_field *field);
+
 static inline bool nxi_kind_is_scalar(nx_kind kind)
 {
     return kind == NX_KIND_PK || kind == NX_KIND_REQ || kind == NX_KIND_OPT;

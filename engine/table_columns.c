@@ -5,6 +5,8 @@
 #include "engine/table_build.h"
 #include "engine/types.h"
 
+#include <stdlib.h>
+
 enum { LAZY_MAX = 32, COLUMNS_MAX = 32767 };
 
 /* Not to be called before the keys of all tables are built. */
@@ -181,6 +183,53 @@ static nx_status number_lazy_columns(const nxi_builder *builder, nxi_table *tabl
     return NX_OK;
 }
 
+static int compare_offsets(const void *left, const void *right)
+{
+    const nx_field *a = *(const nx_field *const *)left, *b = *(const nx_field *const *)right;
+
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+/* Members one behind the other are one span: what is between them is padding. */
+static bool join_span(nxi_span *span, const nx_field *field)
+{
+    size_t end = (size_t)span->offset + span->size, align = nxi_field_align(field);
+
+    if (field->offset > (end + align - 1) / align * align)
+        return false;
+    if (field->offset + field->size > end)
+        span->size = (uint32_t)(field->offset + field->size - span->offset);
+    return true;
+}
+
+static nx_status find_stored(const nxi_builder *builder, nxi_table *table)
+{
+    const nx_entity *entity = table->entity;
+    const nx_field **fields = NXI_ARENA_ARRAY(builder->arena, const nx_field *, entity->field_count);
+    nxi_span *spans = NXI_ARENA_ARRAY(builder->arena, nxi_span, entity->field_count);
+    bool joins = false;
+
+    if (fields == NULL || spans == NULL)
+        return nxi_mapping_out_of_memory(builder->error);
+    for (size_t i = 0; i < entity->field_count; i++)
+        fields[i] = &entity->fields[i];
+    qsort(fields, entity->field_count, sizeof(*fields), compare_offsets);
+    table->stored = spans;
+    for (size_t i = 0; i < entity->field_count; i++) {
+        const nx_field *field = fields[i];
+
+        if (!nxi_kind_is_scalar(field->kind) && field->kind != NX_KIND_SINGLE)
+            joins = false;
+        else if (!joins || !join_span(&spans[table->stored_count - 1], field)) {
+            spans[table->stored_count++] = (nxi_span){(uint32_t)field->offset, (uint32_t)field->size};
+            joins = true;
+        }
+    }
+    return NX_OK;
+}
+
 nx_status nxi_columns_build_rest(const nxi_builder *builder, nxi_table *table)
 {
     const nx_entity *entity = table->entity;
@@ -216,5 +265,6 @@ nx_status nxi_columns_build_rest(const nxi_builder *builder, nxi_table *table)
         table->has_defaults |= column->field->sql_default != NULL;
         table->has_pointers |= nxi_column_holds_pointer(column);
     }
-    return number_lazy_columns(builder, table);
+    status = number_lazy_columns(builder, table);
+    return status == NX_OK ? find_stored(builder, table) : status;
 }

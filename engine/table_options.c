@@ -125,7 +125,7 @@ static bool kind_fits_type(const nx_field *field, size_t *ret_size)
     return false;
 }
 
-static size_t align_of(const nx_field *field)
+size_t nxi_field_align(const nx_field *field)
 {
     if (!nxi_kind_is_scalar(field->kind))
         return field->kind == NX_KIND_LOCAL ? 1 : sizeof(void *);
@@ -140,7 +140,7 @@ static nx_status check_place(const nxi_builder *builder, const nx_entity *entity
     if (!kind_fits_type(field, &size))
         return nxi_mapping_fail(builder->error, entity, field, "the type %s does not fit the kind of the field",
                                 nx_type_name(field->type));
-    if (field->size != size || field->offset % align_of(field) != 0 || !nxi_add_size(field->offset, size, &end) ||
+    if (field->size != size || field->offset % nxi_field_align(field) != 0 || !nxi_add_size(field->offset, size, &end) ||
         end > entity->row_size || entity->row_size > UINT32_MAX)
         return nxi_mapping_fail(builder->error, entity, field, "offset and size do not describe a member of the struct");
     return NX_OK;

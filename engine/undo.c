@@ -128,7 +128,7 @@ bool nxi_frame_capture(nxi_frame *frame, nxi_workset *ws, nxi_arena *texts)
 
 /* ------------------------------------------------------------------------------ both ways back */
 
-static bool is_meant(const nxi_undo *undo, const nxi_row *row)
+static bool is_meant(const nxi_undoing *undo, const nxi_row *row)
 {
     return undo->db == NULL || row->table->db == undo->db;
 }
@@ -167,8 +167,8 @@ static void forget_row(nxi_workset *ws, nxi_row *row)
 }
 
 /* Call for each known row that is meant; rows may leave the list meanwhile. */
-typedef bool (*visit_row)(const nxi_undo *undo, nxi_row *row);
-static bool visit_known(const nxi_undo *undo, visit_row visit)
+typedef bool (*visit_row)(const nxi_undoing *undo, nxi_row *row);
+static bool visit_known(const nxi_undoing *undo, visit_row visit)
 {
     bool good = true;
 
@@ -201,7 +201,7 @@ static bool was_born_in(const nxi_frame *frame, const nxi_image *image)
 }
 
 /* The baseline of before; the latest image comes first, so the oldest one stays. */
-static bool restore_baseline(const nxi_undo *undo, const nxi_image *image)
+static bool restore_baseline(const nxi_undoing *undo, const nxi_image *image)
 {
     nxi_row *row = image->row;
     void *data = nxi_row_data(row);
@@ -229,7 +229,7 @@ static bool restore_baseline(const nxi_undo *undo, const nxi_image *image)
     return true;
 }
 
-static bool is_born(const nxi_undo *undo, const nxi_row *row)
+static bool is_born(const nxi_undoing *undo, const nxi_row *row)
 {
     return (row->flags & NXI_ROW_WAS_NEW) != 0 && (row->flags & NXI_ROW_MARKED) == 0 && row->stamp >= undo->frame->start;
 }
@@ -243,7 +243,7 @@ static void make_new(nxi_row *row)
 }
 
 /* Rows that are new again come before those that were never written: in the order of their making, as before. */
-static bool gather_born(const nxi_undo *undo, nxi_row_list *again)
+static bool gather_born(const nxi_undoing *undo, nxi_row_list *again, nxi_arena *scratch)
 {
     nxi_workset *ws = undo->ws;
     bool good = true;
@@ -258,7 +258,7 @@ static bool gather_born(const nxi_undo *undo, nxi_row_list *again)
                 if (row == NULL || !is_born(undo, row))
                     continue;
                 bool deleted = row->state == NXI_ROW_DELETING && undo->mode == NXI_UNDO_RETRY;
-                bool listed = !deleted && nxi_row_list_reserve(ws->memory, again, 1);
+                bool listed = !deleted && nxi_row_list_reserve(scratch, again, 1);
                 nxi_identity_remove(&ws->identity, nxi_row_data(row));
                 known->list.rows[i] = NULL;
                 known->list.held--;
@@ -274,7 +274,7 @@ static bool gather_born(const nxi_undo *undo, nxi_row_list *again)
     return good;
 }
 
-static bool expire_row(const nxi_undo *undo, nxi_row *row)
+static bool expire_row(const nxi_undoing *undo, nxi_row *row)
 {
     void *data = nxi_row_data(row);
 
@@ -289,7 +289,7 @@ static bool expire_row(const nxi_undo *undo, nxi_row *row)
     return true;
 }
 
-static void forget_images(const nxi_undo *undo)
+static void forget_images(const nxi_undoing *undo)
 {
     if (undo->db == NULL) {
         undo->frame->images = NULL;
@@ -299,8 +299,24 @@ static void forget_images(const nxi_undo *undo)
     }
 }
 
-/* `first` before what is in the list already. */
-static bool put_before(nxi_workset *ws, nxi_row_list *first)
+/* The list of rows to be inserted becomes this one. False: out of memory; some rows are GONE. */
+static bool set_fresh(nxi_workset *ws, const nxi_row_list *list)
+{
+    size_t room = list->count;
+    bool good = ws->fresh.capacity >= room;
+
+    ws->fresh.count = ws->fresh.held = 0;
+    if (!good)
+        good = nxi_row_list_reserve(&ws->arena, &ws->fresh, room);
+    room = good ? room : ws->fresh.capacity;
+    for (size_t i = 0; i < list->count; i++)
+        if (i >= room || !nxi_row_list_add(&ws->arena, &ws->fresh, list->rows[i]))
+            list->rows[i]->state = NXI_ROW_GONE;
+    return good;
+}
+
+/* `first` before what is in the list already; it is in `scratch`. */
+static bool put_before(nxi_workset *ws, nxi_row_list *first, nxi_arena *scratch)
 {
     bool good = true;
 
@@ -308,36 +324,31 @@ static bool put_before(nxi_workset *ws, nxi_row_list *first)
         nxi_row *row = ws->fresh.rows[i];
         if (row == NULL)
             continue;
-        if (nxi_row_list_reserve(ws->memory, first, 1)) {
+        if (nxi_row_list_reserve(scratch, first, 1)) {
             first->rows[first->count++] = row;
         } else {
             row->state = NXI_ROW_GONE;
             good = false;
         }
     }
-    nxi_release(ws->memory, ws->fresh.rows);
-    ws->fresh = *first;
-    ws->fresh.held = ws->fresh.count;
-    for (size_t i = 0; i < ws->fresh.count; i++)
-        ws->fresh.rows[i]->place = (uint32_t)i;
-    return good;
+    return set_fresh(ws, first) && good;
 }
 
-bool nxi_undo_transaction(const nxi_undo *undo)
+bool nxi_undo_transaction(const nxi_undoing *undo)
 {
     nxi_row_list again = { .rows = NULL };
+    nxi_arena scratch;
     bool good = true;
 
-    /* What an earlier transaction left in the flags of rows that this one never met means nothing to it: stamps tell. */
+    nxi_arena_init(&scratch, undo->ws->memory);
     for (const nxi_image *image = undo->frame->images; image != NULL; image = image->next)
         if (is_meant(undo, image->row) && !restore_baseline(undo, image))
             good = false;
-    good = gather_born(undo, &again) && good;
+    good = gather_born(undo, &again, &scratch) && good;
     (void)visit_known(undo, expire_row);
     if (again.count > 0)
-        good = put_before(undo->ws, &again) && good;
-    else
-        nxi_release(undo->ws->memory, again.rows);
+        good = put_before(undo->ws, &again, &scratch) && good;
+    nxi_arena_fini(&scratch);
     forget_images(undo);
     nxi_workset_sweep_deletions(undo->ws);
     nxi_workset_sweep_touched(undo->ws);
@@ -347,7 +358,7 @@ bool nxi_undo_transaction(const nxi_undo *undo)
 /* ------------------------------------------------------------------------------ a nested session */
 
 /* All as it was; the latest image comes first, so the oldest one stays. */
-static bool restore_all(const nxi_undo *undo, const nxi_image *image)
+static bool restore_all(const nxi_undoing *undo, const nxi_image *image)
 {
     nxi_row *row = image->row;
     nxi_workset *ws = undo->ws;
@@ -371,7 +382,7 @@ static bool restore_all(const nxi_undo *undo, const nxi_image *image)
     return good;
 }
 
-static bool take_back(const nxi_undo *undo, nxi_row *row)
+static bool take_back(const nxi_undoing *undo, nxi_row *row)
 {
     void *data = nxi_row_data(row);
 
@@ -400,22 +411,21 @@ static void reverse(nxi_row_list *list)
 }
 
 /* The rows that were pending at the begin, in their order, then those that were made after the end of the nested session. */
-static bool rebuild_fresh(const nxi_undo *undo)
+static bool gather_fresh(const nxi_undoing *undo, nxi_row_list *list, nxi_arena *scratch)
 {
     nxi_workset *ws = undo->ws;
-    nxi_row_list list = { .rows = NULL };
-    size_t restored;
     bool good = true;
 
-    for (const nxi_image *image = undo->frame->images; image != NULL; image = image->next)
-        if (image->row->state == NXI_ROW_NEW && (image->row->flags & NXI_ROW_MARKED) != 0) {
-            image->row->flags &= (uint16_t)~NXI_ROW_MARKED;
-            good = nxi_row_list_add(ws->memory, &list, image->row) && good;
-        }
-    reverse(&list);
-    restored = list.count;
-    for (size_t i = 0; i < restored; i++)
-        list.rows[i]->flags |= NXI_ROW_MARKED;
+    for (const nxi_image *image = undo->frame->images; image != NULL; image = image->next) {
+        nxi_row *row = image->row;
+        if (row->state != NXI_ROW_NEW || (row->flags & NXI_ROW_MARKED) == 0)
+            continue;
+        row->flags &= (uint16_t)~NXI_ROW_MARKED; /* once */
+        good = nxi_row_list_add(scratch, list, row) && good;
+    }
+    reverse(list);
+    for (size_t i = 0; i < list->count; i++)
+        list->rows[i]->flags |= NXI_ROW_MARKED;
     for (size_t i = 0; i < ws->fresh.count; i++) {
         nxi_row *row = ws->fresh.rows[i];
         if (row == NULL || (row->flags & NXI_ROW_MARKED) != 0)
@@ -423,18 +433,26 @@ static bool rebuild_fresh(const nxi_undo *undo)
         if (happened_in(undo->frame, row->stamp))
             row->state = NXI_ROW_GONE;
         else
-            good = nxi_row_list_add(ws->memory, &list, row) && good;
+            good = nxi_row_list_add(scratch, list, row) && good;
     }
-    nxi_release(ws->memory, ws->fresh.rows);
-    ws->fresh = list;
-    for (size_t i = 0; i < list.count; i++) {
-        list.rows[i]->place = (uint32_t)i;
-        list.rows[i]->flags &= (uint16_t)~NXI_ROW_MARKED;
-    }
+    for (size_t i = 0; i < list->count; i++)
+        list->rows[i]->flags &= (uint16_t)~NXI_ROW_MARKED;
     return good;
 }
 
-bool nxi_undo_nested(const nxi_undo *undo)
+static bool rebuild_fresh(const nxi_undoing *undo)
+{
+    nxi_row_list list = { .rows = NULL };
+    nxi_arena scratch;
+
+    nxi_arena_init(&scratch, undo->ws->memory);
+    bool good = gather_fresh(undo, &list, &scratch);
+    good = set_fresh(undo->ws, &list) && good;
+    nxi_arena_fini(&scratch);
+    return good;
+}
+
+bool nxi_undo_nested(const nxi_undoing *undo)
 {
     bool good = true;
 

@@ -37,12 +37,12 @@ typedef enum nxi_undo_mode {
 } nxi_undo_mode;
 
 /* Where the rows are, and which of them are meant. */
-typedef struct nxi_undo {
+typedef struct nxi_undoing {
     nxi_workset *ws;
     nxi_frame *frame;
     const void *db;      /* NULL: of all databases */
     nxi_undo_mode mode;
-} nxi_undo;
+} nxi_undoing;
 
 void nxi_frame_begin(nxi_frame *frame, nxi_workset *ws);
 void nxi_frame_fini(nxi_frame *frame);
@@ -64,8 +64,8 @@ NX_MUST_CHECK bool nxi_frame_capture(nxi_frame *frame, nxi_workset *ws, nxi_aren
  * Undo the transaction of a root session. Rows that it inserted are new and pending again, automatic keys cleared; others have the
  * baseline of before and are to be read again. False: out of memory; some rows are not known any more.
  */
-NX_MUST_CHECK bool nxi_undo_transaction(const nxi_undo *undo);
+NX_MUST_CHECK bool nxi_undo_transaction(const nxi_undoing *undo);
 /* Undo a nested session: values, baseline and pending work are as at its begin; rows that it made are GONE. Errors as above. */
-NX_MUST_CHECK bool nxi_undo_nested(const nxi_undo *undo);
+NX_MUST_CHECK bool nxi_undo_nested(const nxi_undoing *undo);
 
 #endif

@@ -190,7 +190,7 @@ static nx_status plan_update_bits(nxi_planner *p, void *row)
 {
     const nxi_table *table = nxi_row_of(row)->table;
     size_t count = list_columns(p, table, p->bits);
-    nx_status status = nxi_row_prepare(table, row, false, p->columns, count, p->error);
+    nx_status status = nxi_row_prepare_update(row, p->columns, count, &p->undo, p->error);
 
     if (status == NX_OK)
         status = nxi_planner_check_references(p, row, p->bits);
@@ -392,7 +392,7 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
     if (status != NX_OK)
         return status;
     merge_batches(p, batches, kinds, ordered + kinds);
-    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = ordered + kinds, .row_count = p->row_count };
+    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = ordered + kinds, .row_count = p->row_count, .undo = p->undo };
     return NX_OK;
 }
 
@@ -428,7 +428,8 @@ nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bo
                       .error = error,
                       .rows = rows,
                       .partial = partial,
-                      .optimistic = s->options.optimistic };
+                      .optimistic = s->options.optimistic,
+                      .undo = { .arena = arena } };
     nx_status status;
 
     nxi_map_init(&p.kinds, db->loop->memory);
@@ -439,6 +440,8 @@ nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bo
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
     nxi_map_fini(&p.kinds);
+    if (status != NX_OK)
+        nxi_prepare_undo(&p.undo);
     name_object(&p, ready);
     return status;
 }
@@ -466,7 +469,7 @@ static nx_status plan_save(nxi_planner *p, void *row)
 
 nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, nxi_plan *ret_plan, nx_error *error)
 {
-    nxi_planner p = { .db = db, .arena = arena, .error = error };
+    nxi_planner p = { .db = db, .arena = arena, .error = error, .undo = { .arena = arena } };
     nxi_row *header = nxi_row_of(row);
     bool is_new = header->state == NXI_ROW_NEW || header->state == NXI_ROW_GONE;
     nx_status status;
@@ -483,5 +486,7 @@ nx_status nxi_plan_row(nx_db *db, void *row, nxi_write write, nxi_arena *arena, 
     if (status == NX_OK)
         status = finish_plan(&p, ret_plan);
     nxi_map_fini(&p.kinds);
+    if (status != NX_OK)
+        nxi_prepare_undo(&p.undo);
     return status;
 }

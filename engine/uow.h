@@ -14,6 +14,7 @@
 #define NXI_UOW_H
 
 #include "engine/session.h"
+#include "engine/table.h"
 
 typedef enum nxi_batch_verb {
     NXI_BATCH_PARK, /* an UPDATE to NULL before all others; its rows are copies, see nxi_plan_object */
@@ -41,6 +42,7 @@ typedef struct nxi_plan {
     size_t batch_count;
     nxi_batch **batches;         /* in order */
     size_t row_count;            /* rows that are written, each once */
+    nxi_undo_list undo;          /* what was made of the rows */
 } nxi_plan;
 
 /*
@@ -77,8 +79,8 @@ static inline void *nxi_plan_object(const nxi_batch *batch, size_t row)
 }
 /* The writes failed in that batch: the number of the row becomes the object that stands there. */
 void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error);
-/* The writes failed: keys that the database had assigned are taken back. */
-void nxi_plan_undo(const nxi_plan *plan);
+/* The writes failed, or are not sent: the rows are as they were before the plan, without the keys that the database had assigned. */
+void nxi_plan_undo(nxi_plan *plan);
 /*
  * The writes stand: states, snapshots and versions of the rows follow. s NULL: outside sessions. `over`: nobody
  * will use the rows' states again.

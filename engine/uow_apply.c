@@ -24,7 +24,7 @@ void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error)
     error->row = -1;
 }
 
-void nxi_plan_undo(const nxi_plan *plan)
+static void take_back_keys(const nxi_plan *plan)
 {
     for (size_t i = 0; i < plan->batch_count; i++) {
         nxi_batch *batch = plan->batches[i];
@@ -37,14 +37,21 @@ void nxi_plan_undo(const nxi_plan *plan)
     }
 }
 
+void nxi_plan_undo(nxi_plan *plan)
+{
+    take_back_keys(plan);
+    nxi_prepare_undo(&plan->undo);
+}
+
+/* The planner has refused a row whose version cannot grow. */
 static void count_up_version(const nxi_column *version, void *row)
 {
-    char *member = (char *)row + version->offset;
+    nx_value next = { .type = version->type };
 
-    if (version->type == NX_TYPE_i32)
-        ++*(int32_t *)(void *)member;
-    else
-        ++*(int64_t *)(void *)member;
+    if (nxi_version_next(version, row, &next.i64)) {
+        bool done = nxi_column_set(version, row, next, NULL);
+        NX_ASSERT(done);
+    }
 }
 
 /* Columns that the statement leaves to the database, or that a trigger may change, are not known until the row is read. */
@@ -64,14 +71,14 @@ static bool makes_values(const nxi_batch *batch)
  * What the user's pointers lead to may change or be freed from now on: the row keeps copies. Outside sessions only rows that were
  * made one by one have memory of their own for that; others are no longer compared, so that their next save writes all columns.
  */
-static void own_texts(void *row, nx_session *s)
+static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
 {
     nxi_row *header = nxi_row_of(row);
 
     if (s != NULL) {
-        if (!nxi_row_own_all(row, &s->root->arena))
-            s->root->failed = true;
-    } else if (!nxi_db_own_texts(header->table->db, row)) {
+        bool owned = batch->verb == NXI_BATCH_INSERT ? nxi_row_own(row, &s->root->arena) : nxi_row_own_all(row, &s->root->arena);
+        s->root->failed |= !owned;
+    } else if (!nxi_db_own_texts(batch->table->db, row)) {
         header->flags &= (uint16_t)~NXI_ROW_TRACKED;
     }
 }
@@ -82,7 +89,7 @@ static void take_as_stored(const nxi_batch *batch, void *row, nx_session *s)
     nxi_row *header = nxi_row_of(row);
 
     if ((header->flags & NXI_ROW_TRACKED) != 0 && batch->table->has_pointers)
-        own_texts(row, s);
+        own_texts(batch, row, s);
     if ((header->flags & NXI_ROW_TRACKED) != 0)
         nxi_row_track(row);
     if (makes_values(batch))
@@ -174,7 +181,7 @@ void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
 
 void nxi_plan_apply_unseen(const nxi_plan *plan, nx_session *s)
 {
-    nxi_plan_undo(plan);
+    take_back_keys(plan);
     for (size_t i = 0; i < plan->batch_count; i++) {
         const nxi_batch *batch = plan->batches[i];
         if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL) {

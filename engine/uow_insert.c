@@ -65,7 +65,7 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row)
     nx_status status;
 
     p->at = row;
-    status = nxi_row_prepare(table, row, true, NULL, 0, p->error);
+    status = nxi_row_prepare_insert(table, row, &p->undo, p->error);
     if (status == NX_OK && table->has_references)
         status = nxi_planner_check_references(p, row, NULL);
     if (status != NX_OK)

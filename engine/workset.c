@@ -7,7 +7,7 @@ enum { MAP_KEPT_MAX = 1024, PACK_MIN = 64 };
 
 /* ------------------------------------------------------------------------------ lists */
 
-bool nxi_row_list_reserve(nxi_memory *memory, nxi_row_list *list, size_t more)
+bool nxi_row_list_reserve(nxi_arena *arena, nxi_row_list *list, size_t more)
 {
     size_t wanted;
 
@@ -16,17 +16,19 @@ bool nxi_row_list_reserve(nxi_memory *memory, nxi_row_list *list, size_t more)
     if (!nxi_add_size(list->count, more, &wanted) || wanted > UINT32_MAX)
         return false;
     size_t capacity = nxi_max_size(wanted, list->capacity == 0 ? 16 : list->capacity * 2);
-    nxi_row **rows = nxi_resize(memory, list->rows, capacity * sizeof(*rows));
+    nxi_row **rows = nxi_arena_get(arena, capacity * sizeof(*rows), 16);
     if (rows == NULL)
         return false;
+    if (list->count > 0)
+        memcpy(rows, list->rows, list->count * sizeof(*rows));
     list->rows = rows;
     list->capacity = capacity;
     return true;
 }
 
-bool nxi_row_list_add(nxi_memory *memory, nxi_row_list *list, nxi_row *row)
+bool nxi_row_list_add(nxi_arena *arena, nxi_row_list *list, nxi_row *row)
 {
-    if (!nxi_row_list_reserve(memory, list, 1))
+    if (!nxi_row_list_reserve(arena, list, 1))
         return false;
     row->place = (uint32_t)list->count;
     list->rows[list->count++] = row;
@@ -55,12 +57,6 @@ bool nxi_row_list_remove(nxi_row_list *list, nxi_row *row)
     return true;
 }
 
-static void list_fini(nxi_memory *memory, nxi_row_list *list)
-{
-    nxi_release(memory, list->rows);
-    *list = (nxi_row_list){ .rows = NULL };
-}
-
 /* ------------------------------------------------------------------------------ life */
 
 void nxi_workset_init(nxi_workset *ws, nxi_memory *memory)
@@ -70,26 +66,14 @@ void nxi_workset_init(nxi_workset *ws, nxi_memory *memory)
     *ws = (nxi_workset){ .memory = memory, .clock = 1 };
     ws->identity.map = map;
     ws->identity.map.memory = memory;
-}
-
-static void known_fini(nxi_workset *ws, nxi_known_tables *of)
-{
-    for (size_t i = 0; i < of->table_count; i++)
-        list_fini(ws->memory, &of->tables[i].list);
-    nxi_release(ws->memory, of->tables);
-    nxi_release(ws->memory, of);
+    nxi_arena_init(&ws->arena, memory);
 }
 
 void nxi_workset_fini(nxi_workset *ws)
 {
-    while (ws->known != NULL) {
-        nxi_known_tables *next = ws->known->next;
-        known_fini(ws, ws->known);
-        ws->known = next;
-    }
-    list_fini(ws->memory, &ws->fresh);
-    list_fini(ws->memory, &ws->deleting);
-    list_fini(ws->memory, &ws->touched);
+    ws->known = NULL;
+    ws->fresh = ws->deleting = ws->touched = (nxi_row_list){ .rows = NULL };
+    nxi_arena_fini(&ws->arena);
     if (ws->identity.map.capacity > MAP_KEPT_MAX)
         nxi_map_fini(&ws->identity.map);
     else
@@ -118,12 +102,10 @@ nxi_known *nxi_workset_known_made(nxi_workset *ws, const nxi_table *table, size_
     if (NXI_LIKELY(of != NULL))
         return &of->tables[table->index];
     NX_ASSERT(table->index < table_count);
-    of = nxi_zalloc(ws->memory, sizeof(*of));
-    nxi_known *tables = of == NULL ? NULL : nxi_zalloc(ws->memory, table_count * sizeof(*tables));
-    if (tables == NULL) {
-        nxi_release(ws->memory, of);
+    of = NXI_ARENA_NEW(&ws->arena, nxi_known_tables);
+    nxi_known *tables = NXI_ARENA_ARRAY(&ws->arena, nxi_known, table_count);
+    if (of == NULL || tables == NULL)
         return NULL;
-    }
     *of = (nxi_known_tables){ .db = table->db, .tables = tables, .table_count = table_count, .next = ws->known };
     ws->known = of;
     return &of->tables[table->index];
@@ -133,14 +115,14 @@ nxi_known *nxi_workset_known_made(nxi_workset *ws, const nxi_table *table, size_
 
 bool nxi_workset_add_fresh(nxi_workset *ws, nxi_row *row)
 {
-    return nxi_row_list_add(ws->memory, &ws->fresh, row);
+    return nxi_row_list_add(&ws->arena, &ws->fresh, row);
 }
 
 bool nxi_workset_add_known(nxi_workset *ws, nxi_row *row, size_t table_count)
 {
     nxi_known *known = nxi_workset_known_made(ws, row->table, table_count);
 
-    if (known == NULL || !nxi_row_list_add(ws->memory, &known->list, row))
+    if (known == NULL || !nxi_row_list_add(&ws->arena, &known->list, row))
         return false;
     ws->unsettled = true;
     return true;
@@ -190,7 +172,6 @@ void nxi_workset_forget_db(nxi_workset *ws, const void *db)
                 if (of->tables[t].list.rows[i] != NULL)
                     nxi_identity_remove(&ws->identity, nxi_row_data(of->tables[t].list.rows[i]));
         *link = of->next;
-        known_fini(ws, of);
         return;
     }
 }
@@ -286,7 +267,7 @@ static bool list_once(nxi_workset *ws, nxi_row_list *list, nxi_row *row, uint16_
 {
     if ((row->flags & flag) != 0)
         return true;
-    if (!nxi_row_list_reserve(ws->memory, list, 1))
+    if (!nxi_row_list_reserve(&ws->arena, list, 1))
         return false;
     list->rows[list->count++] = row; /* its place is that of its other list */
     list->held++;

@@ -40,6 +40,7 @@ typedef struct nxi_known_tables {
 
 typedef struct nxi_workset {
     nxi_memory *memory;
+    nxi_arena arena;         /* of the lists: they grow by doubling, what they leave goes with the session */
     nxi_identity identity;
     nxi_row_list fresh, deleting, touched;
     nxi_known_tables *known;
@@ -62,8 +63,8 @@ nxi_known *nxi_workset_known(const nxi_workset *ws, const nxi_table *table);
 NX_MUST_CHECK nxi_known *nxi_workset_known_made(nxi_workset *ws, const nxi_table *table, size_t table_count);
 
 /* Append; false: out of memory, and nothing has changed. */
-NX_MUST_CHECK bool nxi_row_list_add(nxi_memory *memory, nxi_row_list *list, nxi_row *row);
-NX_MUST_CHECK bool nxi_row_list_reserve(nxi_memory *memory, nxi_row_list *list, size_t more);
+NX_MUST_CHECK bool nxi_row_list_add(nxi_arena *arena, nxi_row_list *list, nxi_row *row);
+NX_MUST_CHECK bool nxi_row_list_reserve(nxi_arena *arena, nxi_row_list *list, size_t more);
 /* A hole at its place; true: the list was packed, because most of it was holes: places have moved. */
 bool nxi_row_list_remove(nxi_row_list *list, nxi_row *row);
 

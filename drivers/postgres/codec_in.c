@@ -272,7 +272,7 @@ static nx_status set_boxed(const nxi_pg_in *in, nxi_arena *arena, const uint8_t 
         status = get_boxed(in, arena, data, size, &value, error);
     if (status != NX_OK)
         return status;
-    return nxi_column_set(in->column, row, value, arena) ? NX_OK : nxi_fail(error, NX_ENOMEM, "out of memory");
+    return nxi_column_fill(in->column, row, value, arena) ? NX_OK : nxi_fail(error, NX_ENOMEM, "out of memory");
 }
 
 static bool holds_null(const nxi_column *column)
@@ -287,7 +287,7 @@ static nx_status set_null(const nxi_pg_in *in, nxi_arena *arena, void *row, nx_e
         return NX_OK;
     if (!holds_null(in->column))
         return nxi_pg_column_error(in->column, error, NX_ETYPE, "the database holds NULL in a required field");
-    if (in->column->form != NXI_FORM_REFERENCE || nxi_column_set(in->column, row, nx_null(), arena))
+    if (in->column->form != NXI_FORM_REFERENCE || nxi_column_fill(in->column, row, nx_null(), arena))
         return NX_OK;
     return nxi_fail(error, NX_ENOMEM, "out of memory");
 }

@@ -244,7 +244,7 @@ static nx_status decode_column(const nxi_column *column, sqlite3_value *from, vo
     status = get_value(column, from, arena, &value, error);
     if (NXI_UNLIKELY(status != NX_OK))
         return status;
-    return nxi_column_set(column, row, value, arena) ? NX_OK : no_memory(error);
+    return nxi_column_fill(column, row, value, arena) ? NX_OK : no_memory(error);
 }
 
 static nx_status decode_row(const nxi_sq_rows *rows, nxi_request *request, size_t step, void **ret_row)

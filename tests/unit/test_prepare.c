@@ -74,7 +74,7 @@ static Item *good_item(void)
 static nx_status prepare(void *row)
 {
     nxi_error_reset(&kit_error);
-    return nxi_row_prepare(nxi_row_of(row)->table, row, true, NULL, 0, &kit_error);
+    return nxi_row_prepare_insert(nxi_row_of(row)->table, row, NULL, &kit_error);
 }
 
 static void check_good(void *row)
@@ -87,7 +87,7 @@ static void check_refused(void *row, nx_status status, const char *message)
     cr_assert_eq(prepare(row), status, "%s", message);
     cr_assert_eq(kit_error.status, status);
     cr_assert_str_eq(kit_error.message, message);
-    cr_assert_eq(nxi_row_prepare(nxi_row_of(row)->table, row, true, NULL, 0, NULL), status);
+    cr_assert_eq(nxi_row_prepare_insert(nxi_row_of(row)->table, row, NULL, NULL), status);
 }
 
 Test(prepare, a_good_row_passes_and_stays_as_it_is)
@@ -168,7 +168,7 @@ Test(prepare, keys_are_made_once)
     check_good(badge);
     cr_assert(nxi_row_has_key(kit_table(&Badge_entity), badge));
     nxi_row_clear_key(kit_table(&Token_entity), token);
-    cr_assert_eq(nxi_row_prepare(kit_table(&Token_entity), token, false, NULL, 0, &kit_error), NX_OK);
+    cr_assert_eq(nxi_row_prepare_update(token, NULL, 0, NULL, &kit_error), NX_OK);
     cr_assert_not(nxi_row_has_key(kit_table(&Token_entity), token), "only made when inserting");
 }
 
@@ -389,15 +389,15 @@ Test(prepare, updates_check_only_the_columns_given)
     item->price = nx_dec("1.505");
     columns[0] = kit_column(&Item_entity, "price");
     columns[1] = kit_column(&Item_entity, "count");
-    cr_assert_eq(nxi_row_prepare(kit_table(&Item_entity), item, false, columns, 2, &kit_error), NX_ERANGE);
+    cr_assert_eq(nxi_row_prepare_update(item, columns, 2, NULL, &kit_error), NX_ERANGE);
     item->price = nx_dec("1.50");
-    cr_assert_eq(nxi_row_prepare(kit_table(&Item_entity), item, false, columns, 2, &kit_error), NX_OK);
+    cr_assert_eq(nxi_row_prepare_update(item, columns, 2, NULL, &kit_error), NX_OK);
     columns[0] = kit_column(&Item_entity, "title");
-    cr_assert_eq(nxi_row_prepare(kit_table(&Item_entity), item, false, columns, 1, &kit_error), NX_EREQUIRED);
+    cr_assert_eq(nxi_row_prepare_update(item, columns, 1, NULL, &kit_error), NX_EREQUIRED);
     columns[0] = kit_column(&Item_entity, "owner") + 1;
     item->title = nx_str("title");
     item->owner.key = (nx_key){.part_count = 2};
-    cr_assert_eq(nxi_row_prepare(kit_table(&Item_entity), item, false, columns, 1, &kit_error), NX_ETYPE);
+    cr_assert_eq(nxi_row_prepare_update(item, columns, 1, NULL, &kit_error), NX_ETYPE);
 }
 
 Test(prepare, long_texts_are_cut_in_messages)
