@@ -111,6 +111,15 @@ static inline bool nxi_is_reference(const nxi_column *column)
     return column->form == NXI_FORM_REFERENCE && column->key_part == 0;
 }
 
+/* Whether some part of that reference is written. */
+static inline bool nxi_kind_writes(const nxi_kind *kind, const nxi_column *reference)
+{
+    for (size_t part = 0; part < reference->target->key_count; part++)
+        if (nxi_bit_is_set(kind->columns, reference->index + part))
+            return true;
+    return false;
+}
+
 /* The row in this session that a reference column's row member points to, if it still has to be inserted. */
 static inline void *nxi_planner_new_target(const nxi_column *column, const void *row, const nx_db *db)
 {
@@ -126,6 +135,8 @@ static inline void *nxi_planner_new_target(const nxi_column *column, const void 
 
 /* Scratch bits and list for the columns of a table, cleared; false: out of memory. */
 NX_MUST_CHECK bool nxi_planner_scratch(nxi_planner *p, const nxi_table *table);
+/* Room for a key of any table of the database; NULL: out of memory. */
+nx_value *nxi_planner_key(const nxi_planner *p);
 /* The kind of that verb, table, marks, and the scratch bits; NULL: out of memory. */
 nxi_kind *nxi_planner_kind(nxi_planner *p, const nxi_kind *want);
 /* The row joins that kind. */
@@ -154,6 +165,12 @@ uint32_t nxi_planner_rank(const nxi_planner *p, const nxi_kind *kind);
  */
 NX_MUST_CHECK nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, const uint64_t *bits);
 NX_MUST_CHECK nx_status nxi_planner_insert(nxi_planner *p, void *row);
+
+/* ------------------------------------------------------------------------------ planner_deleted.c */
+
+/* References by key to rows that this flush deletes are refused, unless it inserts a row with that key. */
+NX_MUST_CHECK nx_status nxi_planner_check_deleted(nxi_planner *p);
+nx_status nxi_planner_refuse_reference(const nxi_planner *p, const nxi_column *column, const nxi_table *target, const char *why);
 
 /* ------------------------------------------------------------------------------ planner_unique.c */
 

@@ -82,7 +82,7 @@ static nx_status number_fresh(weaver *w)
 static nx_status take_rows(weaver *w, chooser chooses)
 {
     nxi_planner *p = w->p;
-    size_t count = 0, at = 0, parts = 1;
+    size_t count = 0, at = 0;
 
     for (const nxi_kind *kind = p->list; kind != NULL; kind = kind->next)
         count += chooses(kind) ? kind->row_count : 0;
@@ -98,9 +98,7 @@ static nx_status take_rows(weaver *w, chooser chooses)
         nxi_planner_list(kind, w->ops + at);
         at += kind->row_count;
     }
-    for (size_t t = 0; t < p->db->tables.count; t++)
-        parts = nxi_max_size(parts, p->db->tables.list[t].key_count);
-    w->key = NXI_ARENA_ARRAY(p->arena, nx_value, parts);
+    w->key = nxi_planner_key(p);
     return w->key == NULL ? nxi_planner_no_memory(p) : number_fresh(w);
 }
 
@@ -244,14 +242,6 @@ static nx_status add_old_reference(weaver *w, uint32_t op, const nxi_column *col
     return add_edge(w, target, op, column->index | soft | NXI_EDGE_STORED);
 }
 
-static bool is_written(const nxi_kind *kind, const nxi_column *column)
-{
-    for (size_t part = 0; part < column->target->key_count; part++)
-        if (nxi_bit_is_set(kind->columns, column->index + part))
-            return true;
-    return false;
-}
-
 static nx_status add_edges_of_column(weaver *w, uint32_t op, const nxi_column *column)
 {
     const nxi_kind *kind = w->ops[op].kind;
@@ -262,7 +252,7 @@ static nx_status add_edges_of_column(weaver *w, uint32_t op, const nxi_column *c
         return add_new_reference(w, op, column, column->nullable);
     if (kind->verb == NXI_BATCH_DELETE)
         return add_old_reference(w, op, column, &moves_away);
-    if (!is_written(kind, column))
+    if (!nxi_kind_writes(kind, column))
         return NX_OK;
     status = add_old_reference(w, op, column, &moves_away);
     /* A reference that is still needed elsewhere cannot be changed later, unless it can be empty until then. */
@@ -712,24 +702,24 @@ static nx_status weave(nxi_planner *p, chooser chooses, size_t run)
 
 nx_status nxi_planner_order(nxi_planner *p)
 {
-    bool inserts = false, deletes = false;
-    nx_status status = !p->partial ? nxi_planner_pairs(p) : NX_OK;
+    bool inserts = false, deletes = false, circular = false;
+    nx_status status = NX_OK;
 
-    if (status != NX_OK)
-        return status;
     for (const nxi_kind *kind = p->list; kind != NULL; kind = kind->next) {
-        inserts = inserts || (kind->row_count > 0 && is_circular_insert(kind));
-        deletes = deletes || (kind->row_count > 0 && kind->verb == NXI_BATCH_DELETE);
+        inserts = inserts || is_circular_insert(kind);
+        deletes = deletes || kind->verb == NXI_BATCH_DELETE;
+        circular = circular || is_circular_delete(kind);
     }
     /* Keys of deleted rows are looked up. */
     if (deletes && !nxi_workset_settle(&p->session->rows))
         return nxi_planner_no_memory(p);
-    if (p->pair_count > 0)
+    if (deletes && !p->partial)
+        status = nxi_planner_check_deleted(p);
+    if (status == NX_OK && !p->partial)
+        status = nxi_planner_pairs(p);
+    if (status == NX_OK && p->pair_count > 0)
         return weave(p, is_any, 0);
-    if (inserts)
+    if (status == NX_OK && inserts)
         status = weave(p, is_circular_insert, 0);
-    for (const nxi_kind *kind = p->list; kind != NULL && status == NX_OK; kind = kind->next)
-        if (kind->row_count > 0 && is_circular_delete(kind))
-            return weave(p, is_circular_delete, 1);
-    return status;
+    return status == NX_OK && circular ? weave(p, is_circular_delete, 1) : status;
 }

@@ -8,33 +8,20 @@
  * that goes: the database refuses what is missed.
  */
 #include "engine/planner.h"
-#include "engine/table_build.h"
 
 #include <stdio.h>
-
-/* A unique constraint as the columns of one table. */
-typedef struct unique {
-    struct unique *next;
-    uint64_t seed; /* of root table and column names: entities of one tree share their constraints */
-    size_t count;
-    bool is_key;
-    const nxi_column *columns[];
-} unique;
 
 /* A value that is given up. */
 typedef struct given {
     uint64_t hash;
     void *row;
-    const unique *by;
+    const nxi_unique *by;
 } given;
 
 typedef struct finder {
     nxi_planner *p;
-    const nxi_tables *tables;
-    uint8_t *roots;        /* by index: GIVES, TAKES */
-    unique **by_table;     /* by index; made at first use */
-    bool *made;
-    nxi_map map;           /* what is given up */
+    uint8_t *roots; /* by index: GIVES, TAKES */
+    nxi_map map;    /* what is given up */
 } finder;
 
 enum { GIVES = 1, TAKES = 2 };
@@ -61,94 +48,9 @@ const char *nxi_planner_name(const void *row, char *text, size_t size)
     return text;
 }
 
-/* ------------------------------------------------------------------------------ constraints */
-
-static bool add_unique(finder *f, const nxi_table *table, const nxi_column *const *columns, size_t count, bool is_key)
-{
-    unique **list = &f->by_table[table->index];
-    uint64_t seed = (uint64_t)(uintptr_t)table->root;
-
-    for (size_t i = 0; i < count; i++)
-        seed = nxi_hash_bytes(columns[i]->name, strlen(columns[i]->name), seed + i);
-    for (const unique *u = *list; u != NULL; u = u->next)
-        if (u->seed == seed)
-            return true;
-    unique *u = nxi_arena_get(f->p->arena, sizeof(*u) + count * sizeof(u->columns[0]), 16);
-    if (u == NULL)
-        return false;
-    *u = (unique){ .next = *list, .seed = seed, .count = count, .is_key = is_key };
-    memcpy(u->columns, columns, count * sizeof(u->columns[0]));
-    *list = u;
-    return true;
-}
-
-/* The columns of a field of `from`, as `table` has them; SIZE_MAX: it lacks one. */
-static size_t add_columns(const nxi_table *table, const nxi_table *from, size_t first, const nxi_column **columns, size_t count)
-{
-    for (size_t c = first; c < from->column_count && from->columns[c].field_index == from->columns[first].field_index; c++) {
-        const nxi_column *column =
-            table == from ? &from->columns[c] : nxi_table_column_named(table, nx_str(from->columns[c].name));
-        if (column == NULL)
-            return SIZE_MAX;
-        columns[count++] = column;
-    }
-    return count;
-}
-
-/* A list of fields, as in "a, b". */
-static bool add_list(finder *f, const nxi_table *table, const nxi_table *from, const char *list, const nxi_column **columns)
-{
-    size_t count = 0;
-    nx_text name;
-
-    while (nxi_list_next(&list, &name)) {
-        const nxi_column *column = nxi_table_column(from, name);
-        if (column == NULL)
-            return true;
-        count = add_columns(table, from, column->index, columns, count);
-        if (count == SIZE_MAX || count > table->column_count)
-            return true;
-    }
-    return count == 0 || add_unique(f, table, columns, count, false);
-}
-
-/* What one entity of the tree declares. */
-static bool add_declared(finder *f, const nxi_table *table, const nxi_table *from, const nxi_column **columns)
-{
-    for (size_t c = 0; c < from->column_count; c++) {
-        if (!from->columns[c].field->unique || (c > 0 && from->columns[c].field_index == from->columns[c - 1].field_index))
-            continue;
-        size_t count = add_columns(table, from, c, columns, 0);
-        if (count != SIZE_MAX && !add_unique(f, table, columns, count, false))
-            return false;
-    }
-    for (size_t i = 0; from->entity->uniques != NULL && from->entity->uniques[i] != NULL; i++)
-        if (!add_list(f, table, from, from->entity->uniques[i], columns))
-            return false;
-    return true;
-}
-
-static bool make_uniques(finder *f, const nxi_table *table)
-{
-    /* A list may name a field more than once. */
-    const nxi_column **columns = NXI_ARENA_ARRAY(f->p->arena, const nxi_column *, 2 * table->column_count);
-
-    if (columns == NULL)
-        return false;
-    f->made[table->index] = true;
-    for (size_t i = 0; i < table->key_count; i++)
-        columns[i] = &table->columns[i];
-    if (!add_unique(f, table, columns, table->key_count, true))
-        return false;
-    for (size_t t = 0; t < f->tables->count; t++)
-        if (f->tables->list[t].root == table->root && !add_declared(f, table, &f->tables->list[t], columns))
-            return false;
-    return true;
-}
-
 /* ------------------------------------------------------------------------------ kinds */
 
-static bool touches(const nxi_kind *kind, const unique *u)
+static bool touches(const nxi_kind *kind, const nxi_unique *u)
 {
     for (size_t i = 0; i < u->count; i++)
         if (nxi_bit_is_set(kind->columns, u->columns[i]->index))
@@ -157,7 +59,7 @@ static bool touches(const nxi_kind *kind, const unique *u)
 }
 
 /* Whether rows of that kind give up, or take, values of that constraint. */
-static unsigned role_of(const nxi_kind *kind, const unique *u)
+static unsigned role_of(const nxi_kind *kind, const nxi_unique *u)
 {
     if (kind->verb == NXI_BATCH_DELETE)
         return GIVES;
@@ -166,28 +68,24 @@ static unsigned role_of(const nxi_kind *kind, const unique *u)
     return kind->verb == NXI_BATCH_INSERT ? TAKES : GIVES | TAKES;
 }
 
-/* Mark the roots; *ret_both: of some, rows both give up and take. */
-static bool mark_roots(finder *f, bool *ret_both)
+/* Mark the roots. True: of some, rows both give up and take. */
+static bool mark_roots(finder *f)
 {
-    *ret_both = false;
+    bool both = false;
+
     for (const nxi_kind *kind = f->p->list; kind != NULL; kind = kind->next) {
-        const nxi_table *table = kind->table;
-        uint8_t *root = &f->roots[table->root->index];
-        if (kind->row_count == 0)
-            continue;
-        if (!f->made[table->index] && !make_uniques(f, table))
-            return false;
-        for (const unique *u = f->by_table[table->index]; u != NULL; u = u->next)
+        uint8_t *root = &f->roots[kind->table->root->index];
+        for (const nxi_unique *u = kind->row_count == 0 ? NULL : kind->table->uniques; u != NULL; u = u->next)
             *root |= (uint8_t)role_of(kind, u);
-        *ret_both |= *root == (GIVES | TAKES);
+        both = both || *root == (GIVES | TAKES);
     }
-    return true;
+    return both;
 }
 
 /* ------------------------------------------------------------------------------ values */
 
 /* False: some part is NULL, so that the row has no value there. */
-static bool hash_values(const unique *u, const void *row, uint64_t *ret_hash)
+static bool hash_values(const nxi_unique *u, const void *row, uint64_t *ret_hash)
 {
     nx_value value;
 
@@ -203,7 +101,7 @@ static bool hash_values(const unique *u, const void *row, uint64_t *ret_hash)
 
 typedef struct taken {
     const void *row;
-    const unique *by;
+    const nxi_unique *by;
 } taken;
 
 static bool is_given(const void *item, const void *key)
@@ -224,7 +122,7 @@ static bool is_given(const void *item, const void *key)
     return true;
 }
 
-static bool give(finder *f, void *row, const unique *u)
+static bool give(finder *f, void *row, const nxi_unique *u)
 {
     uint64_t hash;
 
@@ -235,7 +133,7 @@ static bool give(finder *f, void *row, const unique *u)
     return item != NULL && nxi_map_add(&f->map, hash, item);
 }
 
-static const nxi_column *passable(const nxi_table *table, const unique *u)
+static const nxi_column *passable(const nxi_table *table, const nxi_unique *u)
 {
     for (size_t i = 0; i < u->count; i++)
         if (nxi_can_pass_through_null(table, u->columns[i]))
@@ -244,7 +142,7 @@ static const nxi_column *passable(const nxi_table *table, const unique *u)
 }
 
 /* How a circle through this pair may be opened. */
-static uint32_t label_of(const nxi_kind *kind, const unique *taking, const given *from)
+static uint32_t label_of(const nxi_kind *kind, const nxi_unique *taking, const given *from)
 {
     const nxi_column *column = passable(nxi_row_of(from->row)->table, from->by);
 
@@ -256,7 +154,7 @@ static uint32_t label_of(const nxi_kind *kind, const unique *taking, const given
     return taking->columns[0]->index | NXI_EDGE_UNIQUE;
 }
 
-static bool take(finder *f, const nxi_kind *kind, void *row, const unique *u)
+static bool take(finder *f, const nxi_kind *kind, void *row, const nxi_unique *u)
 {
     nxi_planner *p = f->p;
     uint64_t hash;
@@ -280,7 +178,7 @@ static bool take(finder *f, const nxi_kind *kind, void *row, const unique *u)
     return true;
 }
 
-static bool visit_rows(finder *f, const nxi_kind *kind, const unique *u, unsigned role)
+static bool visit_rows(finder *f, const nxi_kind *kind, const nxi_unique *u, unsigned role)
 {
     for (const nxi_kind_chunk *chunk = kind->chunk; chunk != NULL; chunk = chunk->before)
         for (size_t i = 0; i < chunk->count; i++)
@@ -294,7 +192,7 @@ static bool visit_kinds(finder *f, unsigned role)
     for (const nxi_kind *kind = f->p->list; kind != NULL; kind = kind->next) {
         if (kind->row_count == 0 || f->roots[kind->table->root->index] != (GIVES | TAKES))
             continue;
-        for (const unique *u = f->by_table[kind->table->index]; u != NULL; u = u->next)
+        for (const nxi_unique *u = kind->table->uniques; u != NULL; u = u->next)
             if ((role_of(kind, u) & role) != 0 && !visit_rows(f, kind, u, role))
                 return false;
     }
@@ -315,18 +213,14 @@ static bool may_have_pairs(const nxi_planner *p)
 
 nx_status nxi_planner_pairs(nxi_planner *p)
 {
-    const nxi_tables *tables = &p->db->tables;
-    finder f = { .p = p, .tables = tables };
-    bool both = false;
+    finder f = { .p = p };
 
     if (!may_have_pairs(p))
         return NX_OK;
-    f.roots = NXI_ARENA_ARRAY(p->arena, uint8_t, tables->count);
-    f.by_table = NXI_ARENA_ARRAY(p->arena, unique *, tables->count);
-    f.made = NXI_ARENA_ARRAY(p->arena, bool, tables->count);
-    if (f.roots == NULL || f.by_table == NULL || f.made == NULL || !mark_roots(&f, &both))
+    f.roots = NXI_ARENA_ARRAY(p->arena, uint8_t, p->db->tables.count);
+    if (f.roots == NULL)
         return nxi_planner_no_memory(p);
-    if (!both)
+    if (!mark_roots(&f))
         return NX_OK;
     nxi_map_init(&f.map, p->db->loop->memory);
     bool done = visit_kinds(&f, GIVES) && visit_kinds(&f, TAKES);

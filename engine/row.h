@@ -48,6 +48,15 @@ struct nxi_column {
 /* Some bytes of the struct. */
 typedef struct nxi_span { uint32_t offset, size; } nxi_span;
 
+/* A unique constraint that the mapping declares, or the key, as columns of one table. */
+typedef struct nxi_unique {
+    const struct nxi_unique *next;
+    uint64_t seed; /* of the column names: entities of one tree share their constraints */
+    size_t count;
+    bool is_key;
+    const nxi_column *columns[];
+} nxi_unique;
+
 /* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
 struct nxi_table {
     const nx_entity *entity;
@@ -72,6 +81,7 @@ struct nxi_table {
     bool has_triggers, is_view;
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
+    const nxi_unique *uniques;       /* the key is among them */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
     const uint16_t *checked;         /* indexes of the columns with any checks; private to prepare.c */
     size_t checked_count;

@@ -171,7 +171,7 @@ nx_status nxi_tables_build(nxi_arena *arena, const struct nxi_dialect *dialect, 
     if (status == NX_OK)
         status = nxi_order_build(&builder);
     for (size_t i = 0; i < count && status == NX_OK; i++) {
-        if (!nxi_prepare_build(arena, &tables.list[i]))
+        if (!nxi_uniques_build(&builder, &tables.list[i]) || !nxi_prepare_build(arena, &tables.list[i]))
             status = nxi_mapping_out_of_memory(error);
     }
     if (status == NX_OK)

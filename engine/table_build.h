@@ -34,7 +34,9 @@ NX_MUST_CHECK nx_status nxi_relations_check(const nxi_builder *builder, const nx
 NX_MUST_CHECK nx_status nxi_tree_check(const nxi_builder *builder, const nxi_table *table);
 /* 5. Flush order. */
 NX_MUST_CHECK nx_status nxi_order_build(const nxi_builder *builder);
-/* 6. What nxi_row_prepare has to look at; false: out of memory. */
+/* 6. Unique constraints; false: out of memory. */
+NX_MUST_CHECK bool nxi_uniques_build(const nxi_builder *builder, nxi_table *table);
+/* 7. What nxi_row_prepare has to look at; false: out of memory. */
 NX_MUST_CHECK bool nxi_prepare_build(nxi_arena *arena, nxi_table *table);
 
 /* The names in "a, b": takes the next one off *list without its spaces; false at the end. An empty name has size 0. */

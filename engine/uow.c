@@ -24,6 +24,15 @@ bool nxi_planner_scratch(nxi_planner *p, const nxi_table *table)
     return true;
 }
 
+nx_value *nxi_planner_key(const nxi_planner *p)
+{
+    size_t parts = 1;
+
+    for (size_t t = 0; t < p->db->tables.count; t++)
+        parts = nxi_max_size(parts, p->db->tables.list[t].key_count);
+    return NXI_ARENA_ARRAY(p->arena, nx_value, parts);
+}
+
 static size_t list_columns(nxi_planner *p, const nxi_table *table, const uint64_t *bits)
 {
     size_t count = 0;

@@ -3,6 +3,16 @@
  */
 #include "engine/planner.h"
 
+nx_status nxi_planner_refuse_reference(const nxi_planner *p, const nxi_column *column, const nxi_table *target, const char *why)
+{
+    nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s refers to a row of %s that is %s", column->table->entity->name,
+                                column->field->name, target->entity->name, why);
+
+    nxi_error_name(p->error->column, column->field->name);
+    nxi_error_name(p->error->table, column->table->name);
+    return status;
+}
+
 /* A reference to a row that no flush of this session will insert would be written as NULL, silently. */
 nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, const uint64_t *bits)
 {
@@ -21,15 +31,11 @@ nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, co
         bool keyless = target->state == NXI_ROW_NEW && !written && !nxi_row_has_key(target->table, reference->row);
         if (target->table == column->target && target->state != NXI_ROW_GONE && !deleted && !keyless)
             continue;
-        nx_status status = nxi_fail(p->error, NX_EVALUE, "%s.%s refers to a row of %s that is %s", table->entity->name,
-                                    column->field->name, target->table->entity->name,
-                                    target->table != column->target ? "of another entity or database"
-                                    : target->state == NXI_ROW_GONE ? "deleted"
-                                    : deleted                       ? "deleted by the same flush"
-                                                                    : "not saved");
-        nxi_error_name(p->error->column, column->field->name);
-        nxi_error_name(p->error->table, table->name);
-        return status;
+        return nxi_planner_refuse_reference(p, column, target->table,
+                                            target->table != column->target ? "of another entity or database"
+                                            : target->state == NXI_ROW_GONE ? "deleted"
+                                            : deleted                       ? "deleted by the same flush"
+                                                                            : "not saved");
     }
     return NX_OK;
 }
