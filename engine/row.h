@@ -137,6 +137,13 @@ NX_MUST_CHECK bool nxi_column_set(const nxi_column *column, void *row, nx_value 
 NX_MUST_CHECK bool nxi_column_fill(const nxi_column *column, void *row, nx_value value, nxi_arena *arena);
 bool nxi_column_is_null(const nxi_column *column, const void *row);
 
+/* Of an enumeration, also as the key that a reference refers to; NULL: none. */
+static inline const char *const *nxi_column_labels(const nxi_column *column)
+{
+    while (column->form == NXI_FORM_REFERENCE && column->target_column != NULL)
+        column = column->target_column;
+    return column->field->labels;
+}
 /* Its values lie elsewhere: bytes that a pointer type refers to, or the parts of a composite key. */
 bool nxi_column_holds_pointer(const nxi_column *column);
 /*
