@@ -27,6 +27,7 @@ typedef struct nxi_dialect {
     bool on_conflict;                /* ON CONFLICT (...) DO ...; false: ON DUPLICATE KEY UPDATE / INSERT IGNORE */
     bool nulls_first;                /* ascending order puts NULLs first by itself; false: ORDER BY says it */
     bool nulls_clause;               /* and says it by NULLS FIRST and NULLS LAST, in indexes too */
+    bool texts_of_any_type;          /* a text of a result may be a value of any type, whose text form it then is */
     bool drops_together;             /* DROP TABLE takes a list, whose tables may refer to each other */
 
     /* Type of a column in CREATE TABLE, e.g. "VARCHAR(200)". */

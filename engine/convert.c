@@ -241,6 +241,65 @@ nx_status nxi_value_convert(nxi_arena *arena, nx_type type, const char *const *l
     }
 }
 
+/* --------------------------------------------------------------------- values of results */
+
+nx_status nxi_text_check(nx_type type, const char *data, size_t size)
+{
+    size_t whole, fraction;
+
+    if (type == NX_TYPE_decimal)
+        return nxi_decimal_measure(data, size, &whole, &fraction) ? NX_OK : NX_ETYPE;
+    if (!nxi_text_is_valid(data, size, NULL))
+        return NX_EENCODING;
+    return type != NX_TYPE_json || nxi_json_is_valid(data, size) ? NX_OK : NX_ETYPE;
+}
+
+/* Without texts that stand for any type: what a value of that type is stored as. */
+static bool is_stored_as(nx_type type, nx_type given)
+{
+    switch ((int)type) {
+    case NX_TYPE_boolean:
+        return given == NX_TYPE_boolean || nxi_type_is_integer(given);
+    case NX_TYPE_i16:
+    case NX_TYPE_i32:
+    case NX_TYPE_i64:
+    case NX_TYPE_u32:
+        return given == NX_TYPE_boolean || given == NX_TYPE_f64 || nxi_type_is_integer(given);
+    case NX_TYPE_f64:
+        return given == NX_TYPE_f64 || nxi_type_is_integer(given);
+    case NX_TYPE_decimal:
+        return nxi_type_is_text(given) || nxi_type_is_integer(given);
+    case NX_TYPE_bytes:
+        return given == NX_TYPE_bytes;
+    case NX_TYPE_interval:
+        return nxi_type_is_integer(given);
+    default:
+        return nxi_type_is_text(given);
+    }
+}
+
+nx_status nxi_value_take(nxi_arena *arena, nx_type type, const char *const *labels, bool by_text, nx_value *value)
+{
+    nx_value taken = *value;
+    nx_status status = NX_OK;
+
+    if (taken.type == NX_TYPE_null)
+        return NX_OK;
+    if (!by_text && !is_stored_as(type, taken.type))
+        return NX_ETYPE;
+    if (!by_text && type == NX_TYPE_interval)
+        taken = nx_value_interval((nx_interval){.microseconds = taken.i64});
+    else
+        status = nxi_value_convert(arena, type, labels, &taken);
+    if (type == NX_TYPE_enumeration && status == NX_ERANGE)
+        status = NX_ETYPE;
+    if (status == NX_OK && nxi_type_is_text(type))
+        status = nxi_text_check(type, taken.text.data, taken.text.size);
+    if (status == NX_OK)
+        *value = taken;
+    return status;
+}
+
 /* ----------------------------------------------------------------------------- vectors */
 
 static size_t skip_space(nx_text text, size_t at)

@@ -279,54 +279,103 @@ void nxi_db_describe(nx_db *db, nxi_op *op, const char *table, bool uniques)
     nxi_call_submit(call);
 }
 
+/* Which column of a result is which of a table. */
+enum { IS_ABSENT = -1, IS_NULL = -2 };
+typedef struct sql_rows {
+    const nxi_table *table;
+    const nx_rows *raw;
+    ptrdiff_t *places; /* per table column: number in the result, or IS_ABSENT, or IS_NULL */
+    bool by_text;
+} sql_rows;
+
+/* A reference of which some columns are there and some not has a key with NULLs: none. */
+static void find_places(const sql_rows *s)
+{
+    for (size_t i = 0; i < s->table->column_count; i++)
+        s->places[i] = IS_ABSENT;
+    for (size_t c = 0; c < s->raw->column_count; c++) {
+        const nxi_column *column = nxi_table_column_named(s->table, nx_str(s->raw->names[c]));
+        if (column == NULL)
+            continue;
+        s->places[column->index] = (ptrdiff_t)c;
+        for (size_t part = 0; column->form == NXI_FORM_REFERENCE && part < column->target->key_count; part++) {
+            size_t other = column->index - column->key_part + part;
+            if (s->places[other] == IS_ABSENT)
+                s->places[other] = IS_NULL;
+        }
+    }
+}
+
+static nx_status fail_value(const sql_rows *s, const nxi_column *column, size_t row, nx_status status, nx_error *error)
+{
+    if (status == NX_ENOMEM)
+        return nxi_fail(error, NX_ENOMEM, "no memory for the rows");
+    (void)nxi_fail(error, status, "row %zu: %s.%s cannot hold what column \"%.100s\" returned%s", row, s->table->entity->name,
+                   column->field->name, s->raw->names[s->places[column->index]],
+                   status == NX_EENCODING ? ": no valid UTF-8" : "");
+    nxi_error_name(error->table, s->table->name);
+    nxi_error_name(error->column, column->name);
+    return status;
+}
+
+static nx_status take_row(const sql_rows *s, nxi_arena *arena, size_t number, void *row, nx_error *error)
+{
+    for (size_t i = 0; i < s->table->column_count; i++) {
+        const nxi_column *column = &s->table->columns[i];
+        ptrdiff_t place = s->places[i];
+        if (place == IS_ABSENT)
+            continue;
+        nx_value value = place == IS_NULL ? nx_null() : nx_rows_at(s->raw, number, (size_t)place);
+        nx_status status = nxi_value_take(arena, column->type, nxi_column_labels(column), s->by_text, &value);
+        if (status == NX_OK && value.type == NX_TYPE_null && !column->nullable && place != IS_NULL)
+            status = NX_ETYPE;
+        if (status == NX_OK && (value.type != NX_TYPE_null || column->nullable || column->form == NXI_FORM_REFERENCE) &&
+            !nxi_column_fill(column, row, value, arena))
+            status = NX_ENOMEM;
+        if (status != NX_OK)
+            return fail_value(s, column, number, status, error);
+        if (column->lazy)
+            nxi_row_of(row)->lazy_missing &= ~(UINT32_C(1) << column->lazy_bit);
+    }
+    return NX_OK;
+}
+
 /* Rows first as values: which column is which is known only from the answer. */
 static void sql_fetched(nxi_call *call)
 {
     nxi_op *op = call->op;
     const nx_rows *raw = &call->request.steps[0].raw;
-    const nxi_table *table = call->context;
-    const nxi_column **columns = NXI_ARENA_ARRAY(&op->arena, const nxi_column *, raw->column_count == 0 ? 1 : raw->column_count);
-    void **rows = NXI_ARENA_ARRAY(&op->arena, void *, raw->row_count == 0 ? 1 : raw->row_count);
+    sql_rows s = { .table = call->context, .raw = raw };
+    nx_error error;
 
     if (!nxi_call_is_ok(call))
         return;
-    if (columns == NULL || rows == NULL)
-        goto no_memory;
-    for (size_t c = 0; c < raw->column_count; c++)
-        columns[c] = nxi_table_column_named(table, nx_str(raw->names[c]));
+    s.by_text = ((nx_db *)s.table->db)->driver->dialect->texts_of_any_type;
+    s.places = NXI_ARENA_ARRAY(&op->arena, ptrdiff_t, s.table->column_count);
+    void **rows = NXI_ARENA_ARRAY(&op->arena, void *, raw->row_count == 0 ? 1 : raw->row_count);
+    if (s.places == NULL || rows == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    find_places(&s);
     for (size_t r = 0; r < raw->row_count; r++) {
-        rows[r] = nxi_row_get(&op->arena, table, NULL, true);
-        if (rows[r] == NULL)
-            goto no_memory;
-        memset(rows[r], 0, table->row_size);
-        nxi_row_of(rows[r])->lazy_missing = table->lazy_mask;
-        for (size_t c = 0; c < raw->column_count; c++) {
-            const nxi_column *column = columns[c];
-            nx_value value = nx_rows_at(raw, r, c);
-            if (column == NULL)
-                continue;
-            nx_status status =
-                value.type == NX_TYPE_null ? NX_OK : nxi_value_convert(&op->arena, column->type, column->field->labels, &value);
-            if (status != NX_OK || (value.type == NX_TYPE_null && !column->nullable)) {
-                nxi_op_failf(op, status == NX_OK ? NX_ETYPE : status,
-                             "row %zu: %s.%s cannot hold what column \"%.100s\" returned", r, table->entity->name,
-                             column->field->name, raw->names[c]);
-                return;
-            }
-            if (!nxi_column_set(column, rows[r], value, &op->arena))
-                goto no_memory;
-            if (column->lazy)
-                nxi_row_of(rows[r])->lazy_missing &= ~(UINT32_C(1) << column->lazy_bit);
+        rows[r] = nxi_row_get(&op->arena, s.table, NULL, true);
+        if (rows[r] == NULL) {
+            nxi_op_fail(op, NX_ENOMEM, NULL);
+            return;
+        }
+        memset(rows[r], 0, s.table->row_size);
+        nxi_row_of(rows[r])->lazy_missing = s.table->lazy_mask;
+        nx_status status = take_row(&s, &op->arena, r, rows[r], &error);
+        if (status != NX_OK) {
+            nxi_op_fail(op, status, &error);
+            return;
         }
         nxi_row_track(rows[r]);
     }
     op->last.public.count = (int64_t)raw->row_count;
     op->last.public.rows = raw->row_count == 0 ? NULL : rows;
     nxi_op_finish(op);
-    return;
-
-no_memory:
-    nxi_op_fail(op, NX_ENOMEM, NULL);
 }
 
 void nxi_db_fetch_sql(nx_db *db, nxi_op *op, const nx_entity *entity, const nxi_raw *raw)

@@ -259,28 +259,41 @@ static void finish_fetch(run *r, nxi_op *op, const nxi_step *step)
     nxi_op_finish(op);
 }
 
+static void fail_scalar(nxi_op *op, const nxi_column *column, nx_status status)
+{
+    const nxi_table *table = column->table;
+    nx_error error;
+
+    if (status != NX_ENOMEM) {
+        (void)nxi_fail(&error, status, "%s.%s: the database holds %s", table->name, column->name,
+                       status == NX_EENCODING ? "a text that is no valid UTF-8" : "a value that is none of the column's type");
+        nxi_error_name(error.table, table->name);
+        nxi_error_name(error.column, column->name);
+    }
+    nxi_op_fail(op, status, status == NX_ENOMEM ? NULL : &error);
+}
+
 /* Aggregates come as the provider computes them; the smallest and the largest are of the column's own type. */
 static void finish_scalar(run *r, nxi_op *op, const nxi_step *step)
 {
     nx_completion *public = &op->last.public;
+    const nxi_table *table = r->query->select.table;
+    nx_status status = NX_OK;
 
     public->value = step->scalar;
     if (r->verb == NXI_VERB_COUNT)
-    public->count = step->scalar.type == NX_TYPE_null ? 0 : step->scalar.i64;
-    else if (r->verb == NXI_VERB_EXISTS) public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
-    else public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
-    if (r->verb == NXI_VERB_MIN || r->verb == NXI_VERB_MAX) {
-        const nxi_table *table = r->query->select.table;
+        public->count = step->scalar.type == NX_TYPE_null ? 0 : step->scalar.i64;
+    else
+        public->count = step->scalar.type == NX_TYPE_null ? 0 : 1;
+    if (r->verb != NXI_VERB_COUNT && r->verb != NXI_VERB_EXISTS) {
         const nxi_column *column = &table->columns[table->field_column[r->ask.column.field]];
-        /* SQLite keeps intervals as microseconds. */
-        if (column->type == NX_TYPE_interval && public->value.type == NX_TYPE_i64)
-            public->value = nx_value_interval((nx_interval){ .microseconds = public->value.i64 });
-        nx_status status = public->value.type == NX_TYPE_null
-                               ? NX_OK
-                               : nxi_value_convert(&op->arena, column->type, column->field->labels, &public->value);
+        if (r->verb == NXI_VERB_MIN || r->verb == NXI_VERB_MAX)
+            status = nxi_value_take(&op->arena, column->type, nxi_column_labels(column),
+                                    r->query->db->driver->dialect->texts_of_any_type, &public->value);
+        else if (public->value.type == NX_TYPE_text)
+            status = nxi_text_check(NX_TYPE_text, public->value.text.data, public->value.text.size);
         if (status != NX_OK) {
-            nxi_op_failf(op, status, "%s.%s holds a value that is no %s", table->entity->name, column->field->name,
-                         nx_type_name(column->type));
+            fail_scalar(op, column, status);
             return;
         }
     }

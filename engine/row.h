@@ -163,6 +163,13 @@ bool nxi_column_is_null(const nxi_column *column, const void *row);
 /* nx_row_set, but for what a session makes of it. */
 NX_MUST_CHECK nx_status nxi_row_set(void *row, nx_column column, nx_value value);
 
+/* Of an enumeration, also as the key that a reference refers to; NULL: none. */
+static inline const char *const *nxi_column_labels(const nxi_column *column)
+{
+    while (column->form == NXI_FORM_REFERENCE && column->target_column != NULL)
+        column = column->target_column;
+    return column->field->labels;
+}
 /* Its values lie elsewhere: bytes that a pointer type refers to, or the parts of a composite key. */
 bool nxi_column_holds_pointer(const nxi_column *column);
 /*

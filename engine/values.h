@@ -44,10 +44,23 @@ NX_MUST_CHECK bool nxi_value_copy(nxi_arena *arena, const nx_value *value, nx_va
 NX_MUST_CHECK nx_status nxi_value_convert(nxi_arena *arena, nx_type type, const char *const *labels, nx_value *value);
 
 /*
+ * Make a value of a result one of a column's type, as strictly as rows are read. `by_text`: the provider gives types that the
+ * library does not know as their text, which may therefore stand for any type; else only for those that are stored as text, and
+ * an interval is its microseconds. Texts must be valid, JSON must be JSON. NX_ETYPE, NX_ERANGE, NX_EENCODING or NX_ENOMEM;
+ * then *value is unchanged.
+ */
+NX_MUST_CHECK nx_status nxi_value_take(nxi_arena *arena, nx_type type, const char *const *labels, bool by_text, nx_value *value);
+/* Whether the bytes of a text are what its type (text, longtext, decimal, json) says: NX_OK, NX_EENCODING or NX_ETYPE. */
+NX_MUST_CHECK nx_status nxi_text_check(nx_type type, const char *data, size_t size);
+
+/*
  * True for UTF-8 (no surrogates, no overlong forms, at most U+10FFFF) without a zero byte; else *ret_bad, unless NULL, is the
  * offset of the first wrong character.
  */
 bool nxi_text_is_valid(const char *data, size_t size, size_t *ret_bad);
+/* True for one JSON value (RFC 8259) in any white space; names may come twice. At most so many arrays and objects in each other. */
+enum { NXI_JSON_DEPTH_MAX = 4096 };
+bool nxi_json_is_valid(const char *data, size_t size);
 /* Characters of a valid text. */
 size_t nxi_text_length(const char *data, size_t size);
 

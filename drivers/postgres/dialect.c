@@ -254,6 +254,7 @@ const nxi_dialect nxi_pg_dialect = {
     .numbered_parameters = true,
     .identifier_bytes_max = NXI_PG_IDENTIFIER_BYTES_MAX,
     .parameters_max = NXI_PG_PARAMETERS_MAX,
+    .texts_of_any_type = true,
     .null_safe_equal = "IS NOT DISTINCT FROM",
     .random = "RANDOM()",
     .for_update = "FOR UPDATE",

@@ -77,25 +77,44 @@ static nx_status get_f64(const nxi_column *column, sqlite3_value *from, nx_value
     return NX_OK;
 }
 
+/* A copy of the text of a value. False: out of memory. */
+static inline bool copy_text(sqlite3_value *from, nxi_arena *arena, nx_text *ret_text)
+{
+    const char *text = (const char *)sqlite3_value_text(from);
+    size_t size = (size_t)sqlite3_value_bytes(from);
+    char *copy;
+
+    if (NXI_UNLIKELY(text == NULL) || NXI_UNLIKELY((copy = nxi_arena_get(arena, size + 1, 1)) == NULL))
+        return false;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    *ret_text = nx_strn(copy, size);
+    return true;
+}
+
+/* What another program stored need be no UTF-8, no number, and no JSON. */
+static nx_status wrong_text(const nxi_column *column, nx_text text, nx_status status, nx_error *error)
+{
+    size_t bad = 0;
+
+    if (!nxi_text_is_valid(text.data, text.size, &bad))
+        return nxi_sq_column_error(column, error, status, "the database holds a text whose byte %zu is %s", bad,
+                                   text.data[bad] == '\0' ? "zero" : "no valid UTF-8");
+    return nxi_sq_column_error(column, error, status, "the database holds \"%.*s\", which is no %s",
+                               (int)nxi_min_size(text.size, 64), text.data, nx_type_name(column->type));
+}
+
 static nx_status get_text(const nxi_column *column, sqlite3_value *from, nxi_arena *arena, nx_value *ret_value, nx_error *error)
 {
     int storage = sqlite3_value_type(from);
-    const char *text;
-    size_t size;
+    nx_status status;
 
     if (NXI_UNLIKELY(storage != SQLITE_TEXT && !(storage == SQLITE_INTEGER && column->type == NX_TYPE_decimal)))
         return wrong_type(column, storage, error);
-    text = (const char *)sqlite3_value_text(from);
-    size = (size_t)sqlite3_value_bytes(from);
-    if (NXI_UNLIKELY(text == NULL))
+    if (!copy_text(from, arena, &ret_value->text))
         return no_memory(error);
-    char *copy = nxi_arena_get(arena, size + 1, 1);
-    if (NXI_UNLIKELY(copy == NULL))
-        return no_memory(error);
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    ret_value->text = nx_strn(copy, size);
-    return NX_OK;
+    status = nxi_text_check(column->type, ret_value->text.data, ret_value->text.size);
+    return NXI_LIKELY(status == NX_OK) ? NX_OK : wrong_text(column, ret_value->text, status, error);
 }
 
 static nx_status get_bytes(const nxi_column *column, sqlite3_value *from, nxi_arena *arena, nx_value *ret_value, nx_error *error)
@@ -119,11 +138,8 @@ static nx_status get_bytes(const nxi_column *column, sqlite3_value *from, nxi_ar
 
 static nx_status find_label(const nxi_column *column, nx_text text, nx_value *ret_value)
 {
-    const char *const *labels;
+    const char *const *labels = nxi_column_labels(column);
 
-    while (column->form == NXI_FORM_REFERENCE && column->target_column != NULL)
-        column = column->target_column;
-    labels = column->field->labels;
     for (int32_t i = 0; labels != NULL && labels[i] != NULL; i++) {
         if (strlen(labels[i]) == text.size && memcmp(labels[i], text.data, text.size) == 0) {
             ret_value->enumeration = i;
@@ -163,10 +179,7 @@ static nx_status get_parsed(const nxi_column *column, sqlite3_value *from, nxi_a
         status = find_label(column, text, ret_value);
     if (status == NX_ENOMEM)
         return no_memory(error);
-    if (status != NX_OK)
-        return nxi_sq_column_error(column, error, status, "the database holds \"%.*s\", which is no %s",
-                                   (int)nxi_min_size(text.size, 64), text.data, nx_type_name(column->type));
-    return NX_OK;
+    return status == NX_OK ? NX_OK : wrong_text(column, text, status, error);
 }
 
 static nx_status get_value(const nxi_column *column, sqlite3_value *from, nxi_arena *arena, nx_value *ret_value, nx_error *error)
@@ -220,11 +233,8 @@ static inline bool decode_fast(const nxi_column *column, sqlite3_value *from, ch
         return true;
     }
     if (column->type == NX_TYPE_text && sqlite3_value_type(from) == SQLITE_TEXT) {
-        nx_value value;
-        if (get_text(column, from, arena, &value, NULL) != NX_OK)
-            return false;
-        *(nx_text *)(void *)member = value.text;
-        return true;
+        nx_text *text = (void *)member;
+        return copy_text(from, arena, text) && nxi_text_is_valid(text->data, text->size, NULL);
     }
     return false;
 }

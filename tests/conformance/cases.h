@@ -260,6 +260,16 @@
     X(streams, in_a_session) \
     X(streams, wrong_query_fails_once) \
     X(streams, left_open_at_the_end)
+#define NXT_STRICT_CASES(X) \
+    X(strict, what_the_database_holds_fits_or_is_an_error) \
+    X(strict, every_way_of_reading_is_strict) \
+    X(strict, the_rest_of_the_session_goes_on) \
+    X(strict, texts_of_raw_queries_are_as_they_are) \
+    X(strict, parts_of_a_key_stay_the_callers) \
+    X(strict, memory_is_the_callers_after_a_flush) \
+    X(strict, saved_rows_keep_their_own_texts) \
+    X(strict, version_at_its_end_is_refused) \
+    X(strict, failed_flush_leaves_values_as_they_were)
 #define NXT_TYPES_CASES(X) \
     X(types, usual_values) \
     X(types, least_and_greatest) \
@@ -317,6 +327,7 @@
     NXT_REFERENCES_CASES(X) \
     NXT_SESSIONS_CASES(X) \
     NXT_STREAMS_CASES(X) \
+    NXT_STRICT_CASES(X) \
     NXT_TYPES_CASES(X) \
     NXT_WRITES_CASES(X) \
     NXT_OPTIMISTIC_CASES(X)

@@ -172,6 +172,51 @@ Test(prepare, keys_are_made_once)
     cr_assert_not(nxi_row_has_key(kit_table(&Token_entity), token), "only made when inserting");
 }
 
+Test(prepare, what_was_made_is_taken_back)
+{
+    static const nx_uuid none;
+    nxi_undo_list undo = {.arena = &kit_arena};
+    nx_value id = nx_value_str("01234567-89ab-4cde-8f01-23456789abcd");
+    Item *item = good_item();
+    Token *token = kit_row(&Token_entity);
+    size_t before = kit_arena.bytes;
+    const char *next = kit_arena.next;
+
+    item->title = nx_str("title");
+    cr_assert_eq(nxi_row_prepare_insert(kit_table(&Item_entity), item, &undo, &kit_error), NX_OK);
+    cr_assert(undo.newest == NULL && kit_arena.bytes == before && kit_arena.next == next, "nothing is changed, nothing is kept");
+    item->title = nx_str(" title\n");
+    item->token.key = (nx_key){.value = id, .part_count = 1};
+    cr_assert_eq(nxi_row_prepare_insert(kit_table(&Item_entity), item, &undo, &kit_error), NX_OK);
+    cr_assert_eq(nxi_row_prepare_insert(kit_table(&Token_entity), token, &undo, &kit_error), NX_OK);
+    cr_assert_eq(item->title.size, 5);
+    cr_assert_eq(item->token.key.value.type, NX_TYPE_uuid);
+    cr_assert(nxi_row_of(token)->flags & NXI_ROW_KEY_MADE);
+    nxi_prepare_undo(&undo);
+    cr_assert_str_eq(item->title.data, " title\n");
+    cr_assert_eq(item->title.size, 7);
+    cr_assert_eq(item->token.key.value.type, NX_TYPE_text);
+    cr_assert_str_eq(item->token.key.value.text.data, id.text.data);
+    cr_assert_eq(memcmp(&token->id, &none, sizeof(none)), 0);
+    cr_assert_not(nxi_row_of(token)->flags & NXI_ROW_KEY_MADE);
+    cr_assert_null(undo.newest);
+}
+
+Test(prepare, without_memory_to_undo_nothing_is_changed)
+{
+    nxi_undo_list undo = {.arena = &kit_arena};
+    Item *item = good_item();
+    nx_status status;
+
+    item->title = nx_str(" title");
+    kit_arena.next = kit_arena.end;
+    nxi_memory_fail(1, true);
+    status = nxi_row_prepare_insert(kit_table(&Item_entity), item, &undo, &kit_error);
+    nxi_memory_fail(0, false);
+    cr_assert_eq(status, NX_ENOMEM);
+    cr_assert_eq(item->title.size, 6);
+}
+
 Test(prepare, lengths_and_encodings)
 {
     char title[64];

@@ -461,3 +461,33 @@ Test(values, random_vectors_round_trip)
         nxi_arena_reset(&arena);
     }
 }
+
+Test(values, json_is_one_value_of_rfc_8259)
+{
+    static const char *const good[] = { "1",
+                                        " null ",
+                                        "true",
+                                        "-0.5e+10",
+                                        "\"a\\u00e9\\n\"",
+                                        "[]",
+                                        "{}",
+                                        "[1, [2, {\"a\": [] }], \"x\"]",
+                                        "{\"a\":1,\"a\":{\"b\":[{}]}}",
+                                        "\t[\n0\r]" };
+    static const char *const bad[] = { "",           " ",       "{bad",    "[1,]",        "[,1]",     "{\"a\"}", "{\"a\":}",
+                                       "{\"a\":1,}", "{1:2}",   "01",      "+1",          "1.",       ".5",      "1e",
+                                       "nul",        "nullx",   "[1}",     "{\"a\":1]",   "[",        "]",       "1 2",
+                                       "\"a",        "\"a\\\"", "\"\\x\"", "\"\\u12g4\"", "\"a\nb\"", "[1 2]",   "NaN",
+                                       "'a'",        "-" };
+    static char deep[2 * NXI_JSON_DEPTH_MAX + 4];
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        cr_expect(nxi_json_is_valid(good[i], strlen(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        cr_expect_not(nxi_json_is_valid(bad[i], strlen(bad[i])), "%s", bad[i]);
+    cr_expect_not(nxi_json_is_valid("1\0", 2), "a zero byte ends nothing");
+    memset(deep, '[', NXI_JSON_DEPTH_MAX + 2);
+    memset(deep + NXI_JSON_DEPTH_MAX + 2, ']', NXI_JSON_DEPTH_MAX + 2);
+    cr_expect(nxi_json_is_valid(deep + 1, 2 * NXI_JSON_DEPTH_MAX + 2), "the innermost array is empty and needs no level");
+    cr_expect_not(nxi_json_is_valid(deep, sizeof(deep)), "one more");
+}
