@@ -408,7 +408,7 @@ static void part_flushed(nxi_call *call)
         nxi_session_answered(s, call);
         if (f->combined)
             commit_combined_failed(f, request);
-        else if (f->guarded && request->in_transaction)
+        else if (f->guarded && request->in_transaction && request->steps_done > 0)
             undo_guarded(f);
         else
             flush_failed(f);

@@ -90,7 +90,8 @@ typedef enum nx_outcome {
     NX_OUTCOME_NONE,        /* the operation was no transaction's end */
     NX_OUTCOME_COMMITTED,
     NX_OUTCOME_ROLLED_BACK, /* nothing of it remains */
-    NX_OUTCOME_UNKNOWN      /* connection lost between COMMIT and its answer; the bind option commit_tokens finds out */
+    NX_OUTCOME_UNKNOWN,     /* connection lost between COMMIT and its answer; the bind option commit_tokens finds out */
+    NX_OUTCOME_PARTIAL      /* committed on some of the session's databases only: nx_session_outcome_of tells of each */
 } nx_outcome;
 
 enum { NX_ERROR_MESSAGE_SIZE = 384, NX_ERROR_DETAIL_SIZE = 256, NX_ERROR_NAME_SIZE = 128 };

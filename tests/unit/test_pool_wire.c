@@ -195,7 +195,7 @@ Test(pool_wire, a_lost_connection_ends_its_transaction_and_is_replaced)
     cr_assert_eq(requests[1].outcome, NX_OUTCOME_UNKNOWN);
     nxi_pool_submit(pool, make_in(3, 1, NXI_BEGIN_NONE, NXI_END_ROLLBACK));
     turn(0);
-    cr_assert_eq(requests[3].status, NX_ELOST);
+    cr_assert_eq(requests[3].status, NX_OK, "what it was to do has happened");
     cr_assert_eq(requests[3].outcome, NX_OUTCOME_ROLLED_BACK);
     TURN_UNTIL(sent_on(FD + 1) == 1);
     answer_on(FD + 1, 0, false);
