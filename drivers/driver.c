@@ -66,6 +66,25 @@ nx_status nxi_request_fail(nxi_request *request, size_t step, nx_status status, 
     return status;
 }
 
+void nxi_request_not_run(nxi_request *request, bool open)
+{
+    request->in_transaction =
+        open && request->transaction != 0 && request->begin == NXI_BEGIN_NONE && request->end == NXI_END_NONE;
+    request->steps_done = 0;
+    request->outcome = NX_OUTCOME_NONE;
+    if (!request->in_transaction && (request->transaction != 0 || request->end != NXI_END_NONE || nxi_request_commits(request)))
+        request->outcome = NX_OUTCOME_ROLLED_BACK;
+    if (nxi_request_error_is_own(request))
+        request->error->outcome = request->outcome;
+}
+
+void nxi_request_too_late(nxi_request *request, nx_status status, const char *message)
+{
+    if (request->end != NXI_END_ROLLBACK)
+        (void)nxi_request_fail(request, 0, status, "%s", message);
+    nxi_request_not_run(request, false);
+}
+
 bool nxi_request_error_is_own(const nxi_request *request)
 {
     return request->error != NULL && request->error != &out_of_memory;

@@ -74,6 +74,37 @@ typedef enum nxi_begin {
 } nxi_begin;
 typedef enum nxi_end { NXI_END_NONE, NXI_END_COMMIT, NXI_END_ROLLBACK } nxi_end;
 
+/*
+ * What a finished request says of its transaction. Driver and pool keep this whatever has happened: success, a failed step, a
+ * stop (cancel, deadline) in a queue, on the way, while it ran or before it was submitted, a lost connection, want of memory, a
+ * closed database.
+ *
+ * in_transaction
+ *   true: the transaction is open, or (the request was stopped before it ran) as it was before; a request with an end must
+ *   follow. Requests of the same number go on, unless the database lets a transaction that met an error only go back: then they
+ *   fail with NX_EABORTED until ROLLBACK_TO to a savepoint that is set, or the end.
+ *   false: the transaction is over, or was never begun: nothing of it is open and nobody waits for it. Later requests of its
+ *   number fail with NX_EABORTED or NX_ELOST; one with NXI_END_ROLLBACK is NX_OK.
+ *   A request with an end always says false. A COMMIT that is stopped before it was sent, or fails, rolls back. A ROLLBACK is
+ *   not stopped; one that the server refuses or does not get ends the connection, and the transaction with it.
+ *   A request that begins a transaction and fails leaves none open. One that is stopped may: a wire driver goes on with the
+ *   transaction as it was begun when others may have been sent behind it.
+ *
+ * outcome, of the transaction that is over with this request (that of the request itself where `transaction` is 0)
+ *   NONE: none is over (in_transaction), or it could not have changed anything. COMMITTED, ROLLED_BACK: so it is. UNKNOWN: the
+ *   COMMIT may have reached the server and its answer is not known. status and outcome are independent: COMMITTED with an error
+ *   means that the client refused an answer to something that is stored.
+ *
+ * steps_done
+ *   step_count after success, 0 when the transaction was rolled back. After a failure inside a transaction that stays open: the
+ *   steps before the one that failed, or 0 when the driver took them back. It does so for a request that is guarded (SAVEPOINT
+ *   first, RELEASE last: nothing of it stands, the savepoint is gone) and for one that was stopped. A step that failed does
+ *   not count; what it had done of itself is undone, except by SQL text that says otherwise (OR FAIL).
+ *
+ * Requests of savepoint steps only are not stopped once they are submitted: they wait for nobody, and what they leave must be
+ * known. (A lost connection ends them as all others.)
+ */
+
 typedef struct nxi_request {
     struct nxi_request *next; /* of whoever holds it */
     /* set by the engine */
@@ -86,7 +117,7 @@ typedef struct nxi_request {
     bool tracked;    /* fetched rows get room for a snapshot, and it is taken */
     bool listens;    /* of no transaction: goes to the connection that listens for notifications */
     void *row_owner; /* of fetched rows */
-    nxi_step *steps;
+    nxi_step *steps; /* savepoint steps: alone, or SAVEPOINT as the first and RELEASE of the same level as the last one */
     size_t step_count;
     int64_t deadline_ns; /* on nxi_clock_ns; 0: none */
     /* Not NULL: it commits, and its last step has put a row by which that can be found out later; not for drivers to look at. */
@@ -101,9 +132,10 @@ typedef struct nxi_request {
     /* set by the driver before it finishes the request */
     nx_status status;
     nx_error *error; /* in the arena when status is not NX_OK (static for NX_ENOMEM) */
-    size_t failed_step;
-    nx_outcome outcome;   /* of the transaction that ended with it */
-    bool in_transaction;  /* its transaction is still open. One that a request began and failed in is not */
+    size_t failed_step;   /* step_count: the end itself, or something that is not about a step */
+    size_t steps_done;    /* see above: steps that took effect and still stand, from the first on */
+    nx_outcome outcome;   /* see above: of the transaction that ended with it */
+    bool in_transaction;  /* see above: its transaction is still to be ended */
     uint32_t shared_with; /* how many requests one commit served together, itself included; 0: none */
     bool first_of_group;  /* counts that commit once */
     int64_t taken_ns, done_ns;
@@ -115,6 +147,39 @@ typedef struct nxi_request {
     struct nxi_request *conn_next, *conn_previous; /* of the connection it is in flight on */
     void *wire;                                    /* of the wire driver that has it */
 } nxi_request;
+
+static inline bool nxi_step_is_savepoint(const nxi_step *step)
+{
+    return step->kind == NXI_STEP_SAVEPOINT || step->kind == NXI_STEP_RELEASE || step->kind == NXI_STEP_ROLLBACK_TO;
+}
+/* It goes on whatever is cancelled or late: a rollback, or savepoints only. */
+static inline bool nxi_request_is_unstoppable(const nxi_request *request)
+{
+    size_t i = 0;
+
+    if (request->end != NXI_END_NONE)
+        return request->end == NXI_END_ROLLBACK;
+    while (i < request->step_count && nxi_step_is_savepoint(&request->steps[i]))
+        i++;
+    return i > 0 && i == request->step_count;
+}
+/* SAVEPOINT first, RELEASE of the same last, inside a transaction that goes on. */
+static inline bool nxi_request_is_guarded(const nxi_request *request)
+{
+    const nxi_step *last = request->step_count < 2 ? NULL : &request->steps[request->step_count - 1];
+
+    return last != NULL && request->steps[0].kind == NXI_STEP_SAVEPOINT && last->kind == NXI_STEP_RELEASE &&
+           last->level == request->steps[0].level && request->begin == NXI_BEGIN_NONE && request->end == NXI_END_NONE;
+}
+/* It ends what it belongs to, or is a transaction of its own. */
+static inline bool nxi_request_commits(const nxi_request *request)
+{
+    return request->end == NXI_END_COMMIT || (request->transaction == 0 && request->begin == NXI_BEGIN_NONE && request->writes);
+}
+/* It was not run. open: its transaction, if it is in one that was begun before, is as it was. */
+void nxi_request_not_run(nxi_request *request, bool open);
+/* It was not run, because its transaction is over: a ROLLBACK has what it wants, all else fails. */
+void nxi_request_too_late(nxi_request *request, nx_status status, const char *message);
 
 /* A number that the database has given to a new row, in its key. NX_ERANGE: the key cannot hold it. */
 NX_MUST_CHECK nx_status nxi_set_made_key(const nxi_column *column, void *row, int64_t key, nx_error *error);

@@ -222,8 +222,10 @@ nx_status nxi_conn_put(nxi_conn *conn, nxi_request *request)
     request->commit_position = 0;
     request->taken_ns = nxi_core_now(conn->core);
     status = conn->wire->put(conn->state, request);
-    if (status != NX_OK)
-        return nxi_request_fail(request, 0, status, "the request could not be taken");
+    if (status != NX_OK) {
+        (void)nxi_request_fail(request, 0, status, "the request could not be taken");
+        return status;
+    }
     list_append(conn, request);
     mark_dirty(conn);
     return NX_OK;
@@ -254,28 +256,24 @@ static void sink_notified(void *context, nx_text channel, nx_text payload)
         conn->owner.notified(conn->owner.context, channel, payload);
 }
 
-/* Would its transaction have ended with it? */
-static bool commits(const nxi_request *request)
-{
-    return request->end == NXI_END_COMMIT || (request->transaction == 0 && request->begin == NXI_BEGIN_NONE && request->writes);
-}
-
 /*
- * The answer will not be seen. A commit that the kernel has had may have happened; all else is undone by the server when it
- * misses us.
+ * The answer will not be seen. A commit that is on its way may happen: on a connection that goes on, as soon as it is in `out`; on
+ * one that ends, when the kernel has had it. All else is undone by the driver, or by the server when it misses us.
  */
 static void finish_unanswered(nxi_conn *conn, nxi_request *request, const nx_error *error, bool transaction_lives)
 {
     bool first = request->status == NX_OK;
-    bool was_given = request->commit_position != 0 && request->commit_position <= conn->given;
+    bool was_given = request->commit_position != 0 && (conn->phase == PHASE_OPEN || request->commit_position <= conn->given);
 
     request->answered = request->token == NULL || conn->wire->answered == NULL || conn->phase != PHASE_CLOSING
                             ? 0
                             : conn->wire->answered(conn->state, request);
-    (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
+    if (request->end != NXI_END_ROLLBACK) /* that one has what it wants */
+        (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
     if (first && nxi_request_error_is_own(request))
         *request->error = *error;
-    if (commits(request))
+    request->steps_done = 0;
+    if (nxi_request_commits(request))
         request->outcome = was_given ? NX_OUTCOME_UNKNOWN : NX_OUTCOME_ROLLED_BACK;
     else if ((request->transaction != 0 || request->end != NXI_END_NONE) && !transaction_lives)
         request->outcome = NX_OUTCOME_ROLLED_BACK;

@@ -26,9 +26,19 @@ bool nxi_queue_remove(nxi_queue *queue, const nxi_request *request)
     return false;
 }
 
+bool nxi_queue_holds(const nxi_queue *queue, const nxi_request *request)
+{
+    const nxi_request *at = queue->first;
+
+    while (at != NULL && at != request)
+        at = at->next;
+    return at != NULL;
+}
+
 void nxi_pool_refuse(nxi_pool *pool, nxi_request *request, nx_status status, const char *why)
 {
     (void)nxi_request_fail(request, 0, status, "%s", why);
+    nxi_request_not_run(request, false);
     nxi_pool_finish(pool, request);
 }
 
@@ -39,6 +49,7 @@ void nxi_pool_refuse_with(nxi_pool *pool, nxi_request *request, const nx_error *
     (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
     if (first && nxi_request_error_is_own(request))
         *request->error = *error;
+    nxi_request_not_run(request, false);
     nxi_pool_finish(pool, request);
 }
 
@@ -230,6 +241,19 @@ const nx_bind_options *nxi_pool_options(const nxi_pool *pool)
     return &pool->options;
 }
 
+/* Stopped before it was submitted. Where it has to end something it goes its way all the same. */
+static void submit_stopped(nxi_pool *pool, nxi_request *request, nx_status why)
+{
+    if (nxi_request_is_unstoppable(request) || (request->end != NXI_END_NONE && request->begin == NXI_BEGIN_NONE)) {
+        pool->kind->submit(pool, request);
+        if (!nxi_request_is_unstoppable(request))
+            pool->kind->stop(pool, request, why);
+        return;
+    }
+    nxi_pool_refuse(pool, request, why, nxi_pool_stop_text(why));
+    nxi_request_not_run(request, true);
+}
+
 void nxi_pool_submit(nxi_pool *pool, nxi_request *request)
 {
     int why = atomic_load_explicit(&request->stop, memory_order_relaxed);
@@ -241,7 +265,7 @@ void nxi_pool_submit(nxi_pool *pool, nxi_request *request)
     else if (pool->phase == NXI_POOL_FAILED)
         nxi_pool_refuse_with(pool, request, &pool->open_error);
     else if (why != NX_OK)
-        nxi_pool_refuse(pool, request, (nx_status)why, nxi_pool_stop_text((nx_status)why));
+        submit_stopped(pool, request, (nx_status)why);
     else
         pool->kind->submit(pool, request);
 }
@@ -251,6 +275,9 @@ void nxi_pool_stop(nxi_pool *pool, nxi_request *request, nx_status why)
     int running = NX_OK;
 
     NX_ASSERT(why != NX_OK);
+    /* What it ends or goes back to is what the one who stops it waits for. */
+    if (nxi_request_is_unstoppable(request))
+        return;
     /* The first reason stays. */
     if (!atomic_compare_exchange_strong(&request->stop, &running, (int)why))
         return;

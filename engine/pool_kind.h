@@ -36,14 +36,16 @@ static inline nxi_request *nxi_queue_take(nxi_queue *queue)
     request->next = NULL;
     return request;
 }
-/* False: it is not in there. Walks the queue. */
+/* False: it is not in there. Both walk the queue. */
 bool nxi_queue_remove(nxi_queue *queue, const nxi_request *request);
+bool nxi_queue_holds(const nxi_queue *queue, const nxi_request *request);
 
 /* The half that differs; `lanes` of the pool is its own. */
 typedef struct nxi_pool_kind {
     nx_status (*open)(nxi_pool *pool, nx_error *error);
     void (*submit)(nxi_pool *pool, nxi_request *request);
-    void (*stop)(nxi_pool *pool, nxi_request *request, nx_status why); /* request->stop is set */
+    /* request->stop is set; it is none that nxi_request_is_unstoppable */
+    void (*stop)(nxi_pool *pool, nxi_request *request, nx_status why);
     void (*hand_over)(nxi_pool *pool);
     bool (*has_news)(const nxi_pool *pool);
     void (*collect)(nxi_pool *pool);
@@ -97,7 +99,7 @@ static inline void nxi_pool_finish(nxi_pool *pool, nxi_request *request)
 {
     nxi_queue_put(&pool->finished, request);
 }
-/* Over before a driver had it. */
+/* Over before a driver had it, and with it its transaction: who knows that it goes on calls nxi_request_not_run behind. */
 void nxi_pool_refuse(nxi_pool *pool, nxi_request *request, nx_status status, const char *why);
 void nxi_pool_refuse_with(nxi_pool *pool, nxi_request *request, const nx_error *error);
 /* What the opening came to; error is copied. */

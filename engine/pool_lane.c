@@ -59,26 +59,23 @@ void nxi_binding_settle(nxi_pool *pool, const nxi_request *request)
         return;
     NX_ASSERT(bound->under_way > 0);
     bound->under_way--;
-    if (request->in_transaction)
+    bound->is_over = bound->is_over || !request->in_transaction;
+    if (!bound->is_over)
         return;
     why = request->status == NX_ELOST || request->status == NX_ECLOSED ? request->status : NX_EABORTED;
-    for (nxi_request *behind; (behind = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
-        nxi_pool_refuse(pool, behind, why, "the transaction has ended before this operation");
+    for (nxi_request *behind; (behind = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--) {
+        nxi_request_too_late(behind, why, "the transaction has ended before this operation");
+        nxi_pool_finish(pool, behind);
+    }
     if (bound->under_way == 0)
         end_binding(pool, bound);
 }
 
-/* To roll back is what has happened already; all else would run without its transaction. */
 static void tell_aborted(nxi_pool *pool, nxi_request *request)
 {
-    request->outcome = NX_OUTCOME_ROLLED_BACK;
-    if (request->end != NXI_END_ROLLBACK) {
-        (void)nxi_request_fail(request, 0, NX_EABORTED, "the transaction was rolled back when an operation in it was stopped");
-        if (nxi_request_error_is_own(request)) {
-            request->error->outcome = request->outcome;
-            request->error->retryable = true;
-        }
-    }
+    nxi_request_too_late(request, NX_EABORTED, "the transaction was rolled back when an operation in it was stopped");
+    if (nxi_request_error_is_own(request))
+        request->error->retryable = request->status == NX_EABORTED;
     nxi_pool_finish(pool, request);
 }
 
@@ -125,7 +122,7 @@ void nxi_binding_free_all(nxi_pool *pool)
 void nxi_lane_refuse(nxi_pool *pool, nxi_request *request, const nx_error *error, bool in_transaction)
 {
     nxi_pool_refuse_with(pool, request, error);
-    request->in_transaction = in_transaction;
+    nxi_request_not_run(request, in_transaction);
     nxi_binding_settle(pool, request);
 }
 
@@ -198,7 +195,6 @@ static void conn_closed(void *context)
     nxi_lane *l = context;
     nxi_wires *all = nxi_wires_of(l->pool);
     nxi_binding *bound = l->bound;
-    nx_error error;
 
     if (!l->dismissed) {
         all->allowance = 1; /* perhaps all are lost: one tries whether the server is there */
@@ -208,9 +204,10 @@ static void conn_closed(void *context)
     l->ended = true;
     atomic_store_explicit(&l->interrupt_off, true, memory_order_relaxed);
     if (bound != NULL) {
-        (void)nxi_fail(&error, NX_ELOST, "the transaction was lost with its connection");
-        for (nxi_request *request; (request = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--)
-            nxi_pool_refuse_with(l->pool, request, &error);
+        for (nxi_request *request; (request = nxi_queue_take(&bound->backlog)) != NULL; bound->under_way--) {
+            nxi_request_too_late(request, NX_ELOST, "the transaction was lost with its connection");
+            nxi_pool_finish(l->pool, request);
+        }
         NX_ASSERT(bound->under_way == 0); /* what was in flight has been finished before */
         end_binding(l->pool, bound);
     }

@@ -53,6 +53,7 @@ struct nxi_binding {
     uint64_t transaction;
     nxi_lane *lane;    /* NULL: its first request waits for one */
     bool aborted;      /* over, and its owner does not know yet; no lane */
+    bool is_over;      /* a request has said so; others are still under way */
     nxi_queue backlog; /* no room yet */
     size_t under_way;
 };
@@ -103,7 +104,7 @@ void nxi_binding_abort(nxi_lane *lane);
 void nxi_binding_refuse(nxi_pool *pool, nxi_binding *bound, nxi_request *request);
 void nxi_binding_free_all(nxi_pool *pool);
 
-/* Over without a connection having had it. */
+/* Over without a connection having had it. in_transaction: as for nxi_request_not_run. */
 void nxi_lane_refuse(nxi_pool *pool, nxi_request *request, const nx_error *error, bool in_transaction);
 void nxi_lane_refuse_waiting(nxi_pool *pool, const nx_error *error);
 /* As many more as are wanted and allowed. After a failure one alone tries, and not before its time. */

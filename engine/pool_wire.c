@@ -46,15 +46,19 @@ static nxi_lane *choose(nxi_pool *pool)
     return best;
 }
 
+/* One that should end its transaction and cannot be sent leaves that to the end of the connection. */
 static void put(nxi_lane *l, nxi_request *request)
 {
     nxi_pool *pool = l->pool;
+    bool ends = request->end != NXI_END_NONE && request->begin == NXI_BEGIN_NONE;
 
     if (nxi_conn_put(l->conn, request) == NX_OK)
         return;
-    request->in_transaction = request->transaction != 0 && request->begin == NXI_BEGIN_NONE;
+    nxi_request_not_run(request, true);
     nxi_binding_settle(pool, request);
     nxi_pool_finish(pool, request);
+    if (ends)
+        nxi_lane_close(l, NX_ENOMEM, "no memory to end a transaction: its connection was closed");
 }
 
 /* When the transaction has ended unseen, what waits must not run outside of it. */
@@ -210,8 +214,8 @@ static void submit(nxi_pool *pool, nxi_request *request)
     }
     if (request->transaction != 0) {
         if (request->begin == NXI_BEGIN_NONE) {
-            request->outcome = NX_OUTCOME_ROLLED_BACK;
-            nxi_pool_refuse(pool, request, NX_ELOST, "the transaction was lost with its connection");
+            nxi_request_too_late(request, NX_ELOST, "the transaction was lost with its connection");
+            nxi_pool_finish(pool, request);
             return;
         }
         bound = nxi_binding_new(pool, request->transaction);
@@ -312,6 +316,17 @@ static void timer_fired(nxi_timer *timer)
 
 /* ------------------------------------------------------------------------------ stopping */
 
+/* Not sent yet. One that should commit keeps its place, and rolls back. */
+static void stop_behind(nxi_pool *pool, nxi_binding *bound, nxi_request *request, const nx_error *error)
+{
+    if (request->end != NXI_END_COMMIT || request->begin != NXI_BEGIN_NONE) {
+        (void)nxi_queue_remove(&bound->backlog, request);
+        nxi_lane_refuse(pool, request, error, true);
+        return;
+    }
+    (void)nxi_request_fail(request, 0, error->status, "%s", error->message);
+}
+
 static void stop(nxi_pool *pool, nxi_request *request, nx_status why)
 {
     nxi_wires *all = nxi_wires_of(pool);
@@ -323,8 +338,8 @@ static void stop(nxi_pool *pool, nxi_request *request, nx_status why)
         nxi_lane_refuse(pool, request, &error, false);
         return;
     }
-    if (bound != NULL && nxi_queue_remove(&bound->backlog, request)) {
-        nxi_lane_refuse(pool, request, &error, true);
+    if (bound != NULL && nxi_queue_holds(&bound->backlog, request)) {
+        stop_behind(pool, bound, request, &error);
         return;
     }
     for (nxi_lane *l = all->lanes, *next; l != NULL; l = next) {

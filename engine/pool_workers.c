@@ -20,6 +20,7 @@ typedef struct binding {
     struct binding *next; /* in the list of spare ones */
     uint64_t transaction;
     size_t lane, under_way;
+    bool is_over; /* one of its requests has said so; others are still under way */
 } binding;
 
 typedef struct workers {
@@ -75,7 +76,8 @@ static void settle_binding(nxi_pool *pool, const nxi_request *request)
     if (bound == NULL)
         return;
     bound->under_way--;
-    if (request->in_transaction || bound->under_way != 0)
+    bound->is_over = bound->is_over || !request->in_transaction;
+    if (!bound->is_over || bound->under_way != 0)
         return;
     nxi_map_remove(&pool->transactions, nxi_hash_u64(bound->transaction), bound);
     bound->next = of(pool)->spare;
@@ -176,11 +178,14 @@ static void stop(nxi_pool *pool, nxi_request *request, nx_status why)
     workers *all = of(pool);
 
     for (size_t i = 0; i < all->count; i++) {
-        if (!nxi_queue_remove(&all->lanes[i].waiting, request))
+        if (!nxi_queue_holds(&all->lanes[i].waiting, request))
             continue;
-        request->in_transaction = request->transaction != 0 && request->begin == NXI_BEGIN_NONE;
-        settle_binding(pool, request);
+        if (request->end != NXI_END_NONE && request->begin == NXI_BEGIN_NONE)
+            return; /* the worker sees `stop`, and rolls back */
+        (void)nxi_queue_remove(&all->lanes[i].waiting, request);
         nxi_pool_refuse(pool, request, why, nxi_pool_stop_text(why));
+        nxi_request_not_run(request, true);
+        settle_binding(pool, request);
         return;
     }
     /* A worker has it, or it is on its way back. It looks at `stop` while it works; one that waits must be told. */
@@ -276,8 +281,8 @@ static void refuse_waiting(nxi_pool *pool, const nx_error *error)
 
     for (size_t i = 0; i < all->count; i++) {
         for (nxi_request *request; (request = nxi_queue_take(&all->lanes[i].waiting)) != NULL;) {
-            settle_binding(pool, request);
             nxi_pool_refuse_with(pool, request, error);
+            settle_binding(pool, request);
         }
     }
 }

@@ -214,7 +214,7 @@ static bool has_guard(const nxi_request *request)
 
 static bool guard_stands(const nxi_request *request)
 {
-    return request->failed_step > 0;
+    return request->steps_done > 0;
 }
 
 static void part_failed(nxi_finishing *f, const nxi_call *call)

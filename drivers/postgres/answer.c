@@ -106,9 +106,26 @@ static void finish_well(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         request->outcome = NX_OUTCOME_ROLLED_BACK;
     else if (ends(job) && (request->writes || request->begin != NXI_BEGIN_NONE || request->end == NXI_END_COMMIT))
         request->outcome = NX_OUTCOME_COMMITTED;
-    request->in_transaction = request->transaction != 0 && pg->status != 'I';
+    request->in_transaction = request->transaction != 0 && request->end == NXI_END_NONE && pg->status != 'I';
+    request->steps_done = request->outcome == NX_OUTCOME_ROLLED_BACK ? 0 : request->step_count;
     set_elapsed(request);
     nxi_pg_job_finish(pg, job, sink);
+}
+
+/* Of a job that has failed. The server has done all of one that only the client objects to. */
+static size_t steps_that_stand(const nxi_pg *pg, const nxi_pg_job *job)
+{
+    const nxi_request *request = job->request;
+
+    if (request->outcome == NX_OUTCOME_COMMITTED)
+        return request->step_count;
+    if (!request->in_transaction || job->mode == NXI_PG_UNDO)
+        return 0;
+    if (nxi_request_is_unstoppable(request))
+        return job->failed_step;
+    if (pg->status == 'E') /* nothing but a savepoint is of any use there */
+        return nxi_pg_has_guard(request) && job->failed_step > 0 ? 1 : 0;
+    return job->missed && request->step_count == 1 ? 0 : request->step_count;
 }
 
 static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
@@ -126,11 +143,14 @@ static void finish_badly(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         request->outcome = by_us ? NX_OUTCOME_ROLLED_BACK : NX_OUTCOME_UNKNOWN;
     }
     error->outcome = request->outcome;
-    request->in_transaction = request->transaction != 0 && pg->status != 'I';
+    request->in_transaction = request->transaction != 0 && request->end == NXI_END_NONE && pg->status != 'I';
+    request->steps_done = steps_that_stand(pg, job);
     if (request->status == NX_OK) {
         (void)nxi_request_fail(request, job->failed_step, error->status, "%s", error->message);
         if (nxi_request_error_is_own(request))
             *request->error = *error;
+    } else if (nxi_request_error_is_own(request)) {
+        request->error->outcome = request->outcome;
     }
     set_elapsed(request);
     nxi_pg_job_finish(pg, job, sink);
@@ -155,6 +175,14 @@ static void do_again(nxi_pg *pg, nxi_pg_job *job, nxi_pg_mode mode)
     nxi_pg_enqueue_first(pg, job, job);
 }
 
+static void undo(nxi_pg *pg, nxi_pg_job *job)
+{
+    job->mode = NXI_PG_UNDO;
+    job->stage = NXI_PG_STAGE_START;
+    job->is_failed = job->is_spoilt = false;
+    nxi_pg_enqueue_first(pg, job, job);
+}
+
 static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
 {
     bool undone = job->is_failed || job->is_spoilt;
@@ -167,13 +195,11 @@ static void wave_failed(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         do_again(pg, job, NXI_PG_NORMAL);
     } else if (undone && nxi_pg_may_be_careful(job)) {
         do_again(pg, job, NXI_PG_CAREFUL);
-    } else if (pg->status != 'I' && (nxi_pg_is_begun_by(job) || ends(job) || job->has_own_savepoint)) {
-        job->mode = NXI_PG_UNDO;
-        job->stage = NXI_PG_STAGE_START;
-        job->is_failed = job->is_spoilt = false;
-        nxi_pg_enqueue_first(pg, job, job);
+    } else if (pg->status != 'I' &&
+               (nxi_pg_is_begun_by(job) || job->request->end != NXI_END_NONE || job->has_own_savepoint)) {
+        undo(pg, job);
     } else {
-        job->stands = !undone;
+        job->stands = !undone && !(job->missed && job->request->step_count == 1);
         finish_badly(pg, job, sink);
     }
 }
@@ -200,6 +226,8 @@ static void check_status(const nxi_pg *pg, nxi_pg_job *job)
         fail_state(job, ENDED_BY_TEXT);
 }
 
+enum { TRIES_MAX = 3 }; /* to go back: an interrupt may hit it, or a statement be gone (DEALLOCATE ALL) */
+
 bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job)
 {
     if (job->begins)
@@ -210,11 +238,29 @@ bool nxi_pg_is_wrecked(const nxi_pg *pg, const nxi_pg_job *job)
 /* A job that was given up has left its transaction in the middle of something. */
 static bool must_go_back(const nxi_pg *pg, nxi_pg_job *job)
 {
-    enum { TRIES_MAX = 3 }; /* the interrupt may hit the way back */
-
+    if (job->ends_there && !job->is_implicit)
+        return pg->status != 'I' && job->tries_back++ < TRIES_MAX;
     if (job->is_explicit && !job->begins)
         return pg->status != 'I' && (job->ends_there || job->mode == NXI_PG_CAREFUL);
     return nxi_pg_is_wrecked(pg, job) && job->tries_back++ < TRIES_MAX;
+}
+
+/* The way back has been answered. A ROLLBACK that came to its end by that has done what it was for. */
+static void undone(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
+{
+    bool whole = nxi_pg_is_begun_by(job) || job->request->end != NXI_END_NONE;
+
+    if (whole ? pg->status != 'I' : pg->status == 'E') {
+        if (job->tries_back++ < TRIES_MAX) {
+            undo(pg, job);
+            return;
+        }
+        pg->is_broken = pg->is_broken || whole; /* only the end of the connection ends the transaction */
+    }
+    if (job->request->end == NXI_END_ROLLBACK && pg->status == 'I')
+        finish_well(pg, job, sink);
+    else
+        finish_badly(pg, job, sink);
 }
 
 static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
@@ -238,7 +284,7 @@ static void wave_over(nxi_pg *pg, nxi_pg_job *job, const nxi_sink *sink)
         return;
     }
     if (job->mode == NXI_PG_UNDO) {
-        finish_badly(pg, job, sink);
+        undone(pg, job, sink);
         return;
     }
     if (!job->is_failed && !job->is_spoilt)
@@ -515,6 +561,7 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
             on_controlled(unit, body);
     } else if (unit->use == NXI_PG_FOR_ROWS && nxi_pg_write_missed(unit, count, &missed)) {
         fail_client(job, unit->step, &missed);
+        job->missed = true;
         job->row_is_known = unit->count == 1;
         job->failed_first = unit->first;
         job->failed_count = unit->count;

@@ -64,11 +64,11 @@ static bool send_begin(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 
 /* ------------------------------------------------------------------------------ in front */
 
-static bool writes_many(const nxi_request *request)
+static bool writes_rows(const nxi_request *request)
 {
     for (size_t i = 0; i < request->step_count; i++) {
         const nxi_step *step = &request->steps[i];
-        if (step->kind == NXI_STEP_WRITE && (step->row_count > 1 || step->set_aside))
+        if (step->kind == NXI_STEP_WRITE)
             return true;
     }
     return false;
@@ -79,7 +79,7 @@ static bool may_fail(const nxi_request *request)
 {
     for (size_t i = 0; i < request->step_count; i++) {
         const nxi_step *step = &request->steps[i];
-        if (step->kind == NXI_STEP_EXECUTE || step->read_any || (step->kind == NXI_STEP_FETCH && step->statement->nowait))
+        if (step->kind == NXI_STEP_EXECUTE || step->kind == NXI_STEP_SCRIPT || step->read_any || (step->kind == NXI_STEP_FETCH && step->statement->nowait))
             return true;
     }
     return false;
@@ -110,7 +110,7 @@ static bool send_again(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
             return true;
         return send_begin(pg, job, out);
     }
-    if (nxi_pg_has_guard(request)) {
+    if (!job->has_own_savepoint && nxi_pg_has_guard(request)) {
         (void)snprintf(sql, sizeof(sql), "ROLLBACK TO SAVEPOINT nxi_%u", (unsigned)request->steps[0].level);
         job->step = 1;
         return nxi_pg_send_text(pg, job, sql, out);
@@ -129,6 +129,18 @@ static bool release_last(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
     return send_own(pg, job, "RELEASE ", number, out);
 }
 
+/* Savepoints that it names itself would end one around them. */
+static bool may_leave_something(const nxi_pg_job *job)
+{
+    const nxi_request *request = job->request;
+
+    for (size_t i = 0; i < request->step_count && !job->is_guarded; i++) {
+        if (nxi_step_is_savepoint(&request->steps[i]))
+            return false;
+    }
+    return job->is_guarded || writes_rows(request) || may_fail(request);
+}
+
 /*
  * A job inside a transaction that may fail without costing it gets a savepoint. That one is released by the job behind it, not by
  * its own wave: who gives the job up while its answer is on the way finds it undone all the same.
@@ -141,8 +153,7 @@ static bool send_first(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
         return send_begin(pg, job, out);
     if (!release_last(pg, job, out))
         return false;
-    if (request->transaction == 0 || job->is_implicit || request->end != NXI_END_NONE || nxi_pg_has_guard(request) ||
-        (!writes_many(request) && !may_fail(request)))
+    if (request->transaction == 0 || job->is_implicit || request->end != NXI_END_NONE || !may_leave_something(job))
         return true;
     job->has_own_savepoint = true;
     job->own = pg->own_last = pg->own_last == 1 ? 2 : 1;
@@ -158,6 +169,8 @@ static bool send_back(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 /* A job that was given up: what is left of it is undone. A transaction that it began goes on as if it had not. */
 static bool send_way_back(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
+    if (job->ends_there && !job->is_implicit)
+        return pg->status == 'I' || send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out);
     if (!job->begins && !job->is_explicit)
         return !nxi_pg_is_wrecked(pg, job) || send_back(pg, job, out);
     job->is_back = true;
@@ -166,7 +179,7 @@ static bool send_way_back(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 
 static bool send_undo(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out)
 {
-    bool whole = job->is_implicit || job->request->begin != NXI_BEGIN_NONE || job->request->end == NXI_END_COMMIT;
+    bool whole = job->is_implicit || job->request->begin != NXI_BEGIN_NONE || job->request->end != NXI_END_NONE;
     return whole || !job->has_own_savepoint ? send_fixed(pg, job, NXI_PG_FIXED_ROLLBACK, out) : send_back(pg, job, out);
 }
 

@@ -201,7 +201,8 @@ static bool give_up(void *state, nxi_request *request, nxi_request *tombstone)
 
     NX_ASSERT(job != NULL && job->request == request);
     request->wire = NULL;
-    if (is_untouched(pg, job)) {
+    bool must_end = job->ends_there && !job->is_implicit && request->begin == NXI_BEGIN_NONE;
+    if (is_untouched(pg, job) && !must_end) {
         remove_queued(pg, job);
         nxi_pg_job_release(pg, job);
         return false;

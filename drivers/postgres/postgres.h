@@ -101,8 +101,10 @@ typedef struct nxi_pg_job {
     bool finished;
     bool stands;     /* it failed, but what it wrote is committed */
     bool ends_there; /* commits: to be known when the request is gone */
+    bool is_guarded; /* nxi_request_is_guarded: its own savepoint takes the place of the one that it names */
+    bool missed;     /* it failed because its row was not there: nothing was written */
     uint32_t retries;   /* how often it was begun again */
-    uint8_t tries_back; /* dead: how often it was undone */
+    uint8_t tries_back; /* how often it was undone, or its transaction ended */
     uint32_t own;       /* number of its savepoint */
     nxi_pg_mode mode;
     nxi_pg_stage stage;

@@ -61,6 +61,12 @@ nx_status nxi_pg_put(void *state, nxi_request *request)
     job->is_read = is_read(request);
     job->is_implicit = !job->is_read && is_implicit(request);
     job->begins = request->transaction != 0 && request->begin != NXI_BEGIN_NONE && request->end == NXI_END_NONE;
+    job->is_guarded = nxi_request_is_guarded(request);
+    if (request->status != NX_OK) { /* a COMMIT that was stopped before it came here: it is a ROLLBACK now */
+        job->mode = NXI_PG_UNDO;
+        job->has_error = true;
+        job->error = *request->error;
+    }
     nxi_pg_enqueue(pg, job);
     return NX_OK;
 }
@@ -321,7 +327,10 @@ static nxi_pg_sent send_step(nxi_pg *pg, nxi_pg_job *job, nxi_buf *out, size_t e
     case NXI_STEP_SCRIPT: status = nxi_pg_send_text(pg, job, step->statement->sql, out) ? NX_OK : NX_ENOMEM; break;
     case NXI_STEP_SAVEPOINT:
     case NXI_STEP_RELEASE:
-    case NXI_STEP_ROLLBACK_TO: status = send_savepoint_step(pg, job, step, out) ? NX_OK : NX_ENOMEM; break;
+    case NXI_STEP_ROLLBACK_TO:
+        if (!job->is_guarded)
+            status = send_savepoint_step(pg, job, step, out) ? NX_OK : NX_ENOMEM;
+        break;
     case NXI_STEP_CURSOR_OPEN: status = open_cursor(pg, job, step, out); break;
     case NXI_STEP_CURSOR_FETCH: status = read_cursor(pg, job, step, out); break;
     case NXI_STEP_CURSOR_CLOSE: status = close_cursor(pg, job, step, out); break;

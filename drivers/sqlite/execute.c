@@ -87,16 +87,20 @@ static nx_status run_step(nxi_sq_worker *worker, nxi_sq_connection *connection, 
 nx_status nxi_sq_run(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request)
 {
     int64_t then = request->taken_ns != 0 ? request->taken_ns : nxi_clock_ns(), now;
+    bool unstoppable = nxi_request_is_unstoppable(request);
 
     request->taken_ns = then;
-    connection->running = request;
+    connection->running = unstoppable ? NULL : request;
     connection->stopped = NX_OK;
-    for (size_t i = 0; i < request->step_count && !nxi_sq_is_stopped(request, i, then); i++) {
+    for (size_t i = request->steps_done; i < request->step_count && (unstoppable || !nxi_sq_is_stopped(request, i, then)); i++) {
         nx_status status = run_step(worker, connection, request, i);
         NX_ASSERT((status == NX_OK) == (request->status == NX_OK));
         now = nxi_clock_ns();
         request->steps[i].elapsed_ns = now - then;
         then = now;
+        if (status != NX_OK)
+            break;
+        request->steps_done = i + 1;
     }
     if (request->step_count == 0 && request->end != NXI_END_ROLLBACK)
         (void)nxi_sq_is_stopped(request, 0, then);
@@ -105,13 +109,14 @@ nx_status nxi_sq_run(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_r
     return request->status;
 }
 
-void nxi_sq_forget(nxi_request *request)
+void nxi_sq_forget(nxi_request *request, size_t first)
 {
     request->status = NX_OK;
     request->error = NULL;
     request->failed_step = 0;
     request->taken_ns = 0;
-    for (size_t i = 0; i < request->step_count; i++) {
+    request->steps_done = first;
+    for (size_t i = first; i < request->step_count; i++) {
         nxi_step *step = &request->steps[i];
         step->cursor_ended = false;
         step->affected = 0;

@@ -20,6 +20,7 @@
  */
 #include "drivers/sqlite/sqlite.h"
 
+#include <stdio.h>
 #include <time.h>
 
 enum {
@@ -111,7 +112,7 @@ static bool run_singles(nxi_sq_worker *worker)
 static void scatter(nxi_sq_worker *worker, nxi_sq_queue *members)
 {
     for (nxi_request *request; (request = nxi_sq_queue_take(members)) != NULL;) {
-        nxi_sq_forget(request);
+        nxi_sq_forget(request, 0);
         nxi_sq_queue_put(&worker->waiting[NXI_SQ_CLASS_SINGLE], request);
     }
 }
@@ -254,6 +255,77 @@ static void end_transaction(nxi_sq_worker *worker, nxi_request *request)
     worker->only_reads = false;
 }
 
+/*
+ * A request that fails, or is stopped, in a transaction that goes on shall leave nothing of its rows: one that brings no savepoint
+ * of its own gets one. SQL text of the application does without: it is undone by SQLite, unless it says otherwise.
+ */
+static bool needs_guard(const nxi_request *request)
+{
+    bool writes = false;
+
+    if (request->begin != NXI_BEGIN_NONE || request->end != NXI_END_NONE)
+        return false;
+    for (size_t i = 0; i < request->step_count; i++) {
+        if (nxi_step_is_savepoint(&request->steps[i]))
+            return false;
+        writes = writes || request->steps[i].kind == NXI_STEP_WRITE;
+    }
+    return writes;
+}
+
+/* Back to where the transaction was before the request. A savepoint that cannot be undone costs all of it. */
+static void take_back(nxi_sq_worker *worker, nxi_request *request, bool guarded)
+{
+    nxi_sq_connection *connection = &worker->main;
+    char sql[64];
+    bool done = true;
+
+    if (!nxi_sq_in_transaction(connection))
+        return;
+    if (guarded) {
+        done = nxi_sq_do(connection, NXI_SQ_GROUP_UNDO) == SQLITE_OK && nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE) == SQLITE_OK;
+        request->steps_done = 0;
+    } else if (nxi_request_is_guarded(request) && request->steps_done > 0) {
+        unsigned level = (unsigned)request->steps[0].level;
+        (void)snprintf(sql, sizeof(sql), "ROLLBACK TO nxi_%u; RELEASE nxi_%u", level, level);
+        done = sqlite3_exec(connection->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+        request->steps_done = 0;
+    }
+    if (!done)
+        nxi_sq_rollback(connection);
+}
+
+/* Its steps, in the transaction that is open. False: it met a foreign lock, and goes on later. */
+static bool run_steps(nxi_sq_worker *worker, nxi_request *request)
+{
+    nxi_sq_connection *connection = &worker->main;
+    bool guarded = needs_guard(request);
+    int code = guarded ? nxi_sq_do(connection, NXI_SQ_GROUP_SAVE) : SQLITE_OK;
+
+    if (code != SQLITE_OK) {
+        (void)nxi_sq_fail(connection, request, 0, code);
+        return true;
+    }
+    if (nxi_sq_run(worker, connection, request) == NX_OK && guarded) {
+        code = nxi_sq_do(connection, NXI_SQ_GROUP_RELEASE);
+        if (code != SQLITE_OK)
+            (void)nxi_sq_fail(connection, request, request->step_count, code);
+    }
+    /* A transaction that only read so far met a foreign lock at its first write: nothing was written. */
+    if (request->status == NX_EBUSY && request->begin != NXI_BEGIN_WRITE && nxi_sq_in_transaction(connection)) {
+        size_t done = request->steps_done;
+        if (guarded)
+            take_back(worker, request, true);
+        request->steps_done = done;
+        if (nxi_sq_in_transaction(connection) && nxi_sq_try_later(worker, request, NXI_SQ_CLASS_CONTINUED))
+            return false;
+        guarded = false;
+    }
+    if (request->status != NX_OK)
+        take_back(worker, request, guarded);
+    return true;
+}
+
 /* The connection is in the transaction of this request. */
 static void run_in_transaction(nxi_sq_worker *worker, nxi_request *request)
 {
@@ -262,10 +334,7 @@ static void run_in_transaction(nxi_sq_worker *worker, nxi_request *request)
     bool open;
     int code;
 
-    (void)nxi_sq_run(worker, connection, request);
-    /* A transaction that only read so far met a foreign lock at its first write: nothing was written, it can run again. */
-    if (request->status == NX_EBUSY && request->begin != NXI_BEGIN_WRITE && nxi_sq_in_transaction(connection) &&
-        nxi_sq_try_later(worker, request, NXI_SQ_CLASS_CONTINUED))
+    if (!run_steps(worker, request))
         return;
     open = nxi_sq_in_transaction(connection);
     if (!open && request->status == NX_OK)
@@ -326,7 +395,7 @@ static bool run_continued(nxi_sq_worker *worker)
     worker->waiting[NXI_SQ_CLASS_CONTINUED] = (nxi_sq_queue){ 0 };
     for (nxi_request *request; (request = nxi_sq_queue_take(&waiting)) != NULL;) {
         bool ours = request->transaction == worker->transaction;
-        if ((ours && worker->retry_ns != 0 && request->end != NXI_END_ROLLBACK) ||
+        if ((ours && worker->retry_ns != 0 && !nxi_request_is_unstoppable(request)) ||
             (!ours && is_about_to_open(worker, request->transaction))) {
             nxi_sq_queue_put(&worker->waiting[NXI_SQ_CLASS_CONTINUED], request);
             continue;
@@ -336,8 +405,7 @@ static bool run_continued(nxi_sq_worker *worker)
             run_in_transaction(worker, request);
             continue;
         }
-        if (request->end != NXI_END_ROLLBACK)
-            (void)nxi_request_fail(request, 0, NX_EABORTED, "the transaction was rolled back before: nothing of it remains");
+        nxi_request_too_late(request, NX_EABORTED, "the transaction was rolled back before: nothing of it remains");
         nxi_sq_finish(worker, request, NX_OUTCOME_ROLLED_BACK, false);
     }
     return some;
@@ -398,30 +466,50 @@ static void give_up(nxi_sq_worker *worker, nxi_request *request, int64_t now)
     }
 }
 
-/* Requests that wait for a lock or a session, and whose time is over. */
-static void drop_late(nxi_sq_worker *worker)
+/* It waits on, whatever happens: it has to end or to undo something, and what it waits for is over by itself. */
+static bool stays(const nxi_sq_worker *worker, const nxi_request *request)
+{
+    return nxi_request_is_unstoppable(request) ||
+           (request->end == NXI_END_COMMIT && request->begin == NXI_BEGIN_NONE && request->transaction != worker->transaction &&
+            is_about_to_open(worker, request->transaction));
+}
+
+/* Its own transaction, or that of the request in front of it, goes on without it. */
+static bool leaves_open(nxi_sq_worker *worker, nxi_request *request)
+{
+    bool ours = request->transaction != 0 && request->transaction == worker->transaction;
+
+    if (ours && (request->begin != NXI_BEGIN_NONE || request->end != NXI_END_NONE)) {
+        end_transaction(worker, request);
+        return false;
+    }
+    if (ours)
+        take_back(worker, request, false); /* it may have set its savepoint before it met the lock */
+    return ours || (request->begin == NXI_BEGIN_NONE && is_about_to_open(worker, request->transaction));
+}
+
+/* Requests that wait for a lock or a session, and whose time is over. True: there were some, which others may have waited for. */
+static bool drop_late(nxi_sq_worker *worker)
 {
     int64_t now = nxi_clock_ns();
+    bool some = false;
 
     for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
         nxi_sq_queue waiting = worker->waiting[i];
         worker->waiting[i] = (nxi_sq_queue){ 0 };
         for (nxi_request *request; (request = nxi_sq_queue_take(&waiting)) != NULL;) {
-            if (request->end == NXI_END_ROLLBACK || (atomic_load_explicit(&request->stop, memory_order_relaxed) == NX_OK &&
-                                                     now < nxi_sq_patience_ns(worker, request))) {
+            if (stays(worker, request) || (atomic_load_explicit(&request->stop, memory_order_relaxed) == NX_OK &&
+                                           now < nxi_sq_patience_ns(worker, request))) {
                 nxi_sq_queue_put(&worker->waiting[i], request);
                 continue;
             }
             give_up(worker, request, now);
-            /* A request of the open transaction leaves it open. */
-            bool open = i == NXI_SQ_CLASS_CONTINUED && request->transaction == worker->transaction;
-            if (open && request->end == NXI_END_COMMIT) {
-                end_transaction(worker, request);
-                open = false;
-            }
+            some = true;
+            bool open = i == NXI_SQ_CLASS_CONTINUED && leaves_open(worker, request);
             nxi_sq_finish(worker, request, open || i == NXI_SQ_CLASS_READ ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, open);
         }
     }
+    return some;
 }
 
 /* True: something moved, so that another round may find more to do. */
@@ -494,17 +582,18 @@ static bool is_waiting(const nxi_sq_worker *worker)
 void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch)
 {
     bool idle = batch == NULL && worker->checkpoint_ns != 0 && nxi_clock_ns() >= worker->checkpoint_ns;
-    bool again = true;
 
-    while (again && !nxi_port_is_stopping(worker->port)) {
+    do {
+        bool again = true;
+        while (again && !nxi_port_is_stopping(worker->port)) {
+            accept_batch(worker, batch);
+            again = run_round(worker);
+            batch = nxi_port_take(worker->port);
+            again |= batch != NULL;
+        }
         accept_batch(worker, batch);
-        again = run_round(worker);
-        batch = nxi_port_take(worker->port);
-        again |= batch != NULL;
-    }
-    accept_batch(worker, batch);
-    if (worker->transaction != 0 || worker->retry_ns != 0)
-        drop_late(worker);
+        batch = NULL;
+    } while ((worker->transaction != 0 || worker->retry_ns != 0) && drop_late(worker));
     if (!is_waiting(worker))
         end_waiting_for_lock(worker); /* who comes next tries at once */
     if (!worker->settings.memory)
@@ -524,7 +613,7 @@ int64_t nxi_sq_writer_wake_at(const nxi_sq_worker *worker)
             wake_ns = worker->gather_until_ns;
         for (const nxi_request *at = worker->waiting[i].first; at != NULL && (worker->retry_ns != 0 || worker->transaction != 0);
              at = at->next) {
-            int64_t patience_ns = at->end == NXI_END_ROLLBACK ? INT64_MAX : nxi_sq_patience_ns(worker, at);
+            int64_t patience_ns = stays(worker, at) ? INT64_MAX : nxi_sq_patience_ns(worker, at);
             wake_ns = patience_ns < wake_ns ? patience_ns : wake_ns;
         }
     }

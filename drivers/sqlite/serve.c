@@ -117,6 +117,8 @@ void nxi_sq_finish(nxi_sq_worker *worker, nxi_request *request, nx_outcome outco
         request->done_ns = nxi_clock_ns();
     request->outcome = outcome;
     request->in_transaction = in_transaction;
+    if (outcome == NX_OUTCOME_ROLLED_BACK)
+        request->steps_done = 0;
     if (nxi_request_error_is_own(request))
         request->error->outcome = outcome;
     nxi_port_finish(worker->port, request);
@@ -133,7 +135,7 @@ bool nxi_sq_try_later(nxi_sq_worker *worker, nxi_request *request, nxi_sq_class 
 
     if (request->status != NX_EBUSY || now >= nxi_sq_patience_ns(worker, request))
         return false;
-    nxi_sq_forget(request);
+    nxi_sq_forget(request, class == NXI_SQ_CLASS_CONTINUED ? request->steps_done : 0);
     nxi_sq_queue_put_back(&worker->waiting[class], request);
     worker->backoff_ns = worker->backoff_ns == 0                     ? BACK_OFF_FIRST_NS
                          : worker->backoff_ns * 2 < BACK_OFF_LAST_NS ? worker->backoff_ns * 2
@@ -369,10 +371,11 @@ static void worker_abandon(void *state, nx_status status)
 
     for (size_t i = 0; i < NXI_SQ_CLASS_COUNT; i++) {
         for (nxi_request *request; (request = nxi_sq_queue_take(&worker->waiting[i])) != NULL;) {
-            (void)nxi_request_fail(request, 0, status, "database \"%s\" was closed before the operation was done",
-                                   worker->settings.path);
-            nxi_sq_finish(worker, request,
-                          i == NXI_SQ_CLASS_READ || i == NXI_SQ_CLASS_CURSOR ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, false);
+            bool reads = request->transaction == 0 && (i == NXI_SQ_CLASS_READ || i == NXI_SQ_CLASS_CURSOR);
+            if (request->end != NXI_END_ROLLBACK)
+                (void)nxi_request_fail(request, 0, status, "database \"%s\" was closed before the operation was done",
+                                       worker->settings.path);
+            nxi_sq_finish(worker, request, reads ? NX_OUTCOME_NONE : NX_OUTCOME_ROLLED_BACK, false);
         }
     }
     /* What a session has open ends with its requests. */

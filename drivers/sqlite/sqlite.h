@@ -206,8 +206,8 @@ typedef struct nxi_sq_worker nxi_sq_worker;
  * ended the one that was open (nxi_sq_in_transaction). Sets taken_ns unless the caller has, who knows the time.
  */
 nx_status nxi_sq_run(nxi_sq_worker *worker, nxi_sq_connection *connection, nxi_request *request);
-/* Forget results and failure, so that it can run again. */
-void nxi_sq_forget(nxi_request *request);
+/* Forget the failure and the results from that step on, so that it can run again from there. */
+void nxi_sq_forget(nxi_request *request, size_t first);
 
 /* A connection beside the main one, in use by a transaction or a cursor. */
 typedef struct nxi_sq_side {
@@ -281,7 +281,10 @@ void nxi_sq_finish(nxi_sq_worker *worker, nxi_request *request, nx_outcome outco
 bool nxi_sq_serve_reads(nxi_sq_worker *worker);
 /* When a waiting request becomes a busy error. */
 int64_t nxi_sq_patience_ns(const nxi_sq_worker *worker, const nxi_request *request);
-/* A request that met a foreign lock and has time left: put it back and look again later. False: its failure is final. */
+/*
+ * A request that met a foreign lock and has time left: put it back and look again later. One inside a transaction goes on where it
+ * was, all others run again from their first step. False: its failure is final.
+ */
 bool nxi_sq_try_later(nxi_sq_worker *worker, nxi_request *request, nxi_sq_class class);
 
 void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch);

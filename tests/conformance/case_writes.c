@@ -114,7 +114,7 @@ CASE(writes, update_of_a_row_that_is_gone)
     Post *p = nxt_post(f, "title", 1, NULL);
     COUNT(f, nx_delete_all(nx_select(f->db, Post), NULL));
     p->title = nx_str("into nothing");
-    FAILS(f, nx_save(f->db, p, NULL), NX_EOPTIMISTIC);
+    cr_expect_eq(FAILS(f, nx_save(f->db, p, NULL), NX_EOPTIMISTIC)->outcome, NX_OUTCOME_ROLLED_BACK);
     nx_session *s = nxt_session(f, NULL);
     Author *a = nx_new(s, Author);
     a->name = nx_str("gone");

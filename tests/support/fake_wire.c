@@ -77,8 +77,8 @@ static void put_head(nxi_buf *out, uint8_t flags, uint32_t body, uint64_t id)
 static uint8_t flags_of(const nxi_request *request)
 {
     return (uint8_t)((request->begin != NXI_BEGIN_NONE ? FAKE_WIRE_BEGIN : 0) |
-                     (request->end == NXI_END_COMMIT ? FAKE_WIRE_COMMIT : 0) |
-                     (request->end == NXI_END_ROLLBACK ? FAKE_WIRE_ROLLBACK : 0));
+                     (request->end == NXI_END_COMMIT && request->status == NX_OK ? FAKE_WIRE_COMMIT : 0) |
+                     (request->end == NXI_END_ROLLBACK || request->status != NX_OK ? FAKE_WIRE_ROLLBACK : 0));
 }
 
 static bool wire_fill(void *opaque, nxi_buf *out, size_t enough, uint64_t position)
@@ -90,7 +90,7 @@ static bool wire_fill(void *opaque, nxi_buf *out, size_t enough, uint64_t positi
         nxi_request *request = s->unsent;
 
         put_head(out, flags_of(request), request->steps[0].row_limit, request->steps[0].cursor);
-        request->commit_position = position + (out->size - before);
+        request->commit_position = request->status == NX_OK ? position + (out->size - before) : 0;
     }
     if (s->unsent == NULL && s->own_unsent != 0) {
         put_head(out, s->own_unsent, 0, 0);
@@ -133,9 +133,9 @@ static void finish(state *s, const nxi_sink *sink)
             memcpy(&body, s->head + 4, 4);
             request->steps[0].scalar = nx_value_boolean(body != 0);
         }
-        request->status = NX_OK;
-        if (request->end == NXI_END_COMMIT)
-            request->outcome = NX_OUTCOME_COMMITTED;
+        if (request->end != NXI_END_NONE)
+            request->outcome =
+                request->end == NXI_END_COMMIT && request->status == NX_OK ? NX_OUTCOME_COMMITTED : NX_OUTCOME_ROLLED_BACK;
     }
     sink->finished(sink->context, request);
 }

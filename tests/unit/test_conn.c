@@ -24,6 +24,8 @@ static int dirty_count, closed_count;
 static void on_finished(void *context, nxi_request *request)
 {
     (void)context;
+    if (request < requests || request >= requests + REQUESTS)
+        return;
     cr_assert_lt(finished_count, (size_t)REQUESTS);
     finished[finished_count++] = request;
 }
@@ -500,6 +502,31 @@ Test(conn, a_commit_given_up_is_unknown)
     cr_assert(nxi_conn_is_dead_weight(conn));
     feed_answer(0, 0);
     turn();
+    close_all();
+}
+
+/* The kernel has not had it yet, but nothing takes it back any more. */
+Test(conn, a_commit_given_up_behind_a_long_send_is_unknown)
+{
+    enum { FULL = 262144 / FAKE_WIRE_HEAD };
+    static nxi_request fillers[FULL];
+    static nxi_step filler_steps[FULL];
+
+    open_conn(&fake_wire_driver, FULL + 2);
+    fake_io_fd(FD)->hold_sends = true;
+    for (size_t i = 0; i < FULL; i++) {
+        filler_steps[i] = (nxi_step){ .kind = NXI_STEP_FETCH, .cursor = i + 1 };
+        fillers[i] = (nxi_request){ .steps = &filler_steps[i], .step_count = 1, .arena = &arenas[1] };
+        cr_assert_eq(nxi_conn_put(conn, &fillers[i]), NX_OK);
+    }
+    cr_assert_eq(nxi_conn_put(conn, make_commit(0)), NX_OK);
+    turn();
+    turn();
+    cr_assert_neq(requests[0].commit_position, 0u);
+    cr_assert(nxi_conn_give_up(conn, &requests[0], NX_EDEADLINE));
+    cr_assert_eq(requests[0].outcome, NX_OUTCOME_UNKNOWN);
+    cr_assert_not(requests[0].in_transaction);
+    fake_io_fd(FD)->hold_sends = false;
     close_all();
 }
 

@@ -270,6 +270,93 @@ Test(pg_train, statements_that_are_gone_are_prepared_again)
     cr_assert_not_null(strstr(tk.report, "/26000"), "in a transaction it is an error: %s", tk.report);
 }
 
+Test(pg_train, a_rollback_whose_statement_is_gone_is_prepared_again)
+{
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_put(tk_of(tk_new(0), 5, NXI_BEGIN_NONE, NXI_END_ROLLBACK)));
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 6, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    expect_report("a 1 open; b rolled back; c 1 open; ");
+    pgm_forget(&tk.model);
+    cr_assert(tk_put(tk_of(tk_new(0), 6, NXI_BEGIN_NONE, NXI_END_ROLLBACK)));
+    cr_assert(tk_run());
+    expect_report("d rolled back; ");
+    cr_assert_eq(tk.requests[3]->status, NX_OK);
+    cr_assert(tk.wire->is_idle(tk.pg));
+}
+
+/* ------------------------------------------------------------------------------ what stands of a request */
+
+/* SAVEPOINT, these texts, RELEASE: in transaction 5. */
+static nxi_request *guarded(const char *const texts[2])
+{
+    nxi_request *request = tk_of(tk_new(4), 5, NXI_BEGIN_NONE, NXI_END_NONE);
+
+    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = 1 };
+    for (size_t i = 0; i < 2; i++)
+        request->steps[1 + i] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = tk_text(texts[i]) };
+    request->steps[3] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = 1 };
+    return request;
+}
+#define GUARDED(...) guarded((const char *const[]){ __VA_ARGS__ })
+
+Test(pg_train, a_guarded_request_that_fails_leaves_nothing)
+{
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_put(GUARDED("write 2", "write 3")));
+    cr_assert(tk_put(GUARDED("write 4", "fail 22012")));
+    cr_assert(tk_put(tk_of(tk_read("read 1"), 5, NXI_BEGIN_NONE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    expect_report("a 1 open; b 1 1 open; c EVALUE/22012 open; d 1 open; ");
+    cr_assert_eq(tk.requests[1]->steps_done, 4u);
+    cr_assert_eq(tk.requests[2]->failed_step, 2u);
+    cr_assert_eq(tk.requests[2]->steps_done, 0u);
+    cr_assert(tk_put(tk_of(tk_new(0), 5, NXI_BEGIN_NONE, NXI_END_COMMIT)));
+    cr_assert(tk_run());
+    expect_report("e committed; ");
+    cr_assert_eq(tk.model.committed, 3u);
+}
+
+Test(pg_train, a_guarded_request_that_is_given_up_leaves_nothing)
+{
+    nxi_request tombstone = { .status = NX_ECANCELED };
+
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    cr_assert(tk_put(GUARDED("write 2", "write 3")));
+    tk_fill();
+    tk_serve(); /* all of it has happened */
+    cr_assert(tk.wire->give_up(tk.pg, tk.requests[1], &tombstone));
+    tk_receive();
+    cr_assert(tk_run());
+    cr_assert(tk.wire->is_quiet(tk.pg));
+    cr_assert(tk_put(tk_of(tk_new(0), 5, NXI_BEGIN_NONE, NXI_END_COMMIT)));
+    cr_assert(tk_run());
+    cr_assert_eq(tk.model.committed, 1u);
+    cr_assert(tk.wire->is_idle(tk.pg));
+}
+
+Test(pg_train, a_commit_that_was_stopped_is_a_rollback)
+{
+    nxi_request *commit = tk_of(tk_new(0), 5, NXI_BEGIN_NONE, NXI_END_COMMIT), tombstone = { .status = NX_ECANCELED };
+
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    (void)nxi_request_fail(commit, 0, NX_ECANCELED, "stopped");
+    cr_assert(tk_put(commit));
+    cr_assert(tk_run());
+    expect_report("b 1 open; a ECANCELED rolled back; ");
+    cr_assert(tk.wire->is_idle(tk.pg));
+    /* And one that is here already, and was not sent. */
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 6, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    cr_assert(tk_put(commit = tk_of(tk_new(0), 6, NXI_BEGIN_NONE, NXI_END_COMMIT)));
+    cr_assert(tk.wire->give_up(tk.pg, commit, &tombstone));
+    cr_assert(tk_run());
+    cr_assert(tk.wire->is_idle(tk.pg));
+    cr_assert_eq(tk.model.committed, 0u);
+}
+
 /* ------------------------------------------------------------------------------ cut anywhere */
 
 /* A session of everything; what became of it. */

@@ -466,6 +466,65 @@ Test(pool, what_was_stopped_before_it_is_submitted_does_not_run)
     end();
 }
 
+static nxi_request *make_of(size_t i, uint64_t transaction, nxi_begin begin, nxi_end end)
+{
+    make(i)->transaction = transaction;
+    requests[i].begin = begin;
+    requests[i].end = end;
+    requests[i].writes = true;
+    return &requests[i];
+}
+
+Test(pool, what_ends_a_transaction_reaches_its_worker_although_it_is_stopped)
+{
+    open_pool_of(0, 0);
+    wait_opened();
+    for (size_t i = 0; i < 8; i += 4) {
+        uint64_t transaction = 5 + i;
+        run(make_of(i, transaction, NXI_BEGIN_WRITE, NXI_END_NONE));
+        cr_assert(requests[i].in_transaction);
+        /* Before it is submitted, and before it is handed over. */
+        if (i == 0)
+            atomic_store(&make_of(1, transaction, NXI_BEGIN_NONE, NXI_END_NONE)->stop, NX_ECANCELED);
+        else
+            make_of(i + 1, transaction, NXI_BEGIN_NONE, NXI_END_NONE);
+        nxi_pool_submit(pool, &requests[i + 1]);
+        if (i != 0)
+            nxi_pool_stop(pool, &requests[i + 1], NX_ECANCELED);
+        wait_done(done_count + 1);
+        cr_assert_eq(requests[i + 1].status, NX_ECANCELED);
+        cr_assert(requests[i + 1].in_transaction, "nothing has ended it");
+        cr_assert_eq(requests[i + 1].outcome, NX_OUTCOME_NONE);
+        cr_assert_null(requests[i + 1].lane);
+        make_of(i + 2, transaction, NXI_BEGIN_NONE, i == 0 ? NXI_END_COMMIT : NXI_END_ROLLBACK);
+        nxi_pool_submit(pool, &requests[i + 2]);
+        nxi_pool_stop(pool, &requests[i + 2], NX_EDEADLINE);
+        wait_done(done_count + 1);
+        cr_assert_not_null(requests[i + 2].lane, "the worker had it");
+        cr_assert_eq(requests[i + 2].status, i == 0 ? NX_EDEADLINE : NX_OK, "a rollback is not stopped");
+        cr_assert_not(requests[i + 2].in_transaction);
+    }
+    atomic_store(&make_of(10, 99, NXI_BEGIN_NONE, NXI_END_COMMIT)->stop, NX_ECANCELED);
+    run(&requests[10]);
+    cr_assert_not_null(requests[10].lane);
+    cr_assert_eq(requests[10].status, NX_ECANCELED);
+    end();
+}
+
+Test(pool, savepoints_are_not_stopped)
+{
+    open_pool_of(0, 0);
+    wait_opened();
+    make_of(0, 5, NXI_BEGIN_NONE, NXI_END_NONE);
+    steps[0].kind = NXI_STEP_ROLLBACK_TO;
+    nxi_pool_submit(pool, &requests[0]);
+    nxi_pool_stop(pool, &requests[0], NX_ECANCELED);
+    wait_done(1);
+    cr_assert_eq(requests[0].status, NX_OK);
+    cr_assert_not_null(requests[0].lane);
+    end();
+}
+
 /* ------------------------------------------------------------------------------ closing */
 
 Test(pool, closing_finishes_what_is_submitted_and_refuses_what_comes_later)

@@ -310,6 +310,145 @@ Test(sqlite_group_commit, a_failed_statement_leaves_the_transaction_open)
     kit_close(&k);
 }
 
+/* SAVEPOINT 1, these texts, RELEASE 1: in that transaction. */
+static nxi_request *guarded(kit *k, uint64_t transaction, const char *first, const char *second)
+{
+    nxi_request *request = kit_in(kit_request(k, 4), transaction, NXI_BEGIN_NONE, NXI_END_NONE);
+
+    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = 1 };
+    request->steps[1] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(k, first) };
+    request->steps[2] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(k, second) };
+    request->steps[3] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = 1 };
+    return request;
+}
+
+static nxi_request *back_to(kit *k, uint64_t transaction, uint32_t level)
+{
+    nxi_request *request = kit_in(kit_request(k, 1), transaction, NXI_BEGIN_NONE, NXI_END_NONE);
+
+    request->steps[0] = (nxi_step){ .kind = NXI_STEP_ROLLBACK_TO, .level = level };
+    return request;
+}
+
+Test(sqlite_group_commit, a_request_that_fails_inside_a_transaction_leaves_nothing)
+{
+    kit k;
+
+    kit_open(&k, NULL, false);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    nxi_request *good = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('b')", "INSERT INTO owner (name) VALUES ('c')");
+    cr_assert_eq(kit_run(&k, KIT_WRITER, good), NX_OK);
+    cr_assert_eq(good->steps_done, 4u);
+    nxi_request *bad = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('d')", "INSERT INTO owner (id, name) VALUES (1, 'x')");
+    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
+    cr_assert(bad->in_transaction);
+    cr_assert_eq(bad->failed_step, 2u);
+    cr_assert_eq(bad->steps_done, 0u);
+    cr_assert_neq(kit_run(&k, KIT_WRITER, back_to(&k, 1, 1)), NX_OK, "its savepoint is gone");
+    void *rows[3] = { kit_thing(&k, 1, "one"), kit_thing(&k, 2, "two"), kit_thing(&k, 3, "one") };
+    bad = kit_in(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), rows, 3), 1, NXI_BEGIN_NONE, NXI_END_NONE);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
+    cr_assert(bad->in_transaction);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
+    cr_assert_eq(owners(&k), 3);
+    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM thing"), 0);
+    kit_close(&k);
+}
+
+Test(sqlite_group_commit, savepoints_are_not_stopped)
+{
+    kit k;
+
+    kit_open(&k, NULL, false);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    nxi_request *set = back_to(&k, 1, 1);
+    set->steps[0].kind = NXI_STEP_SAVEPOINT;
+    set->deadline_ns = 1;
+    cr_assert_eq(kit_run(&k, KIT_WRITER, set), NX_OK);
+    cr_assert_eq(set->steps_done, 1u);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_ROLLBACK)), NX_OK);
+    kit_close(&k);
+}
+
+/* Its transaction is about to be opened, and does not end with a request that was stopped behind the one that does. */
+Test(sqlite_group_commit, stopped_behind_a_transaction_that_is_not_open_yet)
+{
+    kit k;
+
+    kit_open(&k, NULL, false);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    nxi_request *opener = kit_in(insert_owner(&k, "b"), 2, NXI_BEGIN_WRITE, NXI_END_NONE);
+    nxi_request *second = kit_in(insert_owner(&k, "c"), 2, NXI_BEGIN_NONE, NXI_END_NONE), *commit = kit_end(&k, 2, NXI_END_COMMIT);
+    kit_serve(&k, KIT_WRITER, opener, second, commit, NULL);
+    atomic_store(&second->stop, NX_ECANCELED);
+    atomic_store(&commit->stop, NX_ECANCELED);
+    kit_serve(&k, KIT_WRITER, NULL);
+    cr_assert(kit_is_finished(&k, KIT_WRITER, second));
+    cr_assert_eq(second->status, NX_ECANCELED);
+    cr_assert(second->in_transaction);
+    cr_assert_eq(second->outcome, NX_OUTCOME_NONE);
+    cr_assert(!kit_is_finished(&k, KIT_WRITER, commit), "it has to end what will be opened");
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
+    cr_assert(kit_is_finished(&k, KIT_WRITER, opener));
+    cr_assert(kit_is_finished(&k, KIT_WRITER, commit));
+    cr_assert_eq(commit->status, NX_ECANCELED);
+    cr_assert_eq(commit->outcome, NX_OUTCOME_ROLLED_BACK);
+    cr_assert(!commit->in_transaction);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, whole(insert_owner(&k, "d"), 3)), NX_OK);
+    cr_assert_eq(owners(&k), 2);
+    kit_close(&k);
+}
+
+/* A transaction that meets a lock in the request that has begun it is not left open when that is given up, nor held up for others. */
+Test(sqlite_group_commit, a_beginning_that_is_given_up_before_a_lock)
+{
+    kit k;
+
+    kit_open(&k, NULL, false);
+    sqlite3 *other = open_other(&k);
+    other_do(other, "BEGIN IMMEDIATE");
+    nxi_request *begin = kit_in(insert_owner(&k, "ours"), 1, NXI_BEGIN_READ, NXI_END_NONE);
+    nxi_request *behind = kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 2, NXI_BEGIN_READ, NXI_END_NONE);
+    kit_serve(&k, KIT_WRITER, begin, behind, NULL);
+    cr_assert(!kit_is_finished(&k, KIT_WRITER, begin));
+    atomic_store(&begin->stop, NX_ECANCELED);
+    kit_serve(&k, KIT_WRITER, NULL);
+    cr_assert(kit_is_finished(&k, KIT_WRITER, begin));
+    cr_assert_eq(begin->status, NX_ECANCELED);
+    cr_assert(!begin->in_transaction);
+    cr_assert_eq(begin->outcome, NX_OUTCOME_ROLLED_BACK);
+    kit_serve_until(&k, KIT_WRITER, behind);
+    cr_assert_eq(behind->status, NX_OK);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 2, NXI_END_ROLLBACK)), NX_OK);
+    sqlite3_close(other);
+    kit_close(&k);
+}
+
+/* It goes on behind the lock where it was: nothing is done twice. */
+Test(sqlite_group_commit, a_savepoint_before_a_lock_is_set_once)
+{
+    kit k;
+
+    kit_open(&k, NULL, false);
+    sqlite3 *other = open_other(&k);
+    cr_assert_eq(kit_run(&k, KIT_WRITER,
+                         kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 1, NXI_BEGIN_READ, NXI_END_NONE)),
+                 NX_OK);
+    other_do(other, "BEGIN IMMEDIATE");
+    nxi_request *write = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('a')", "INSERT INTO owner (name) VALUES ('b')");
+    kit_serve(&k, KIT_WRITER, write, NULL);
+    cr_assert(!kit_is_finished(&k, KIT_WRITER, write));
+    other_do(other, "ROLLBACK");
+    kit_serve_until(&k, KIT_WRITER, write);
+    cr_assert_eq(write->status, NX_OK);
+    cr_assert_eq(write->steps_done, 4u);
+    cr_assert_neq(kit_run(&k, KIT_WRITER, back_to(&k, 1, 1)), NX_OK, "it was released");
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
+    cr_assert_eq(owners(&k), 2);
+    sqlite3_close(other);
+    kit_close(&k);
+}
+
 Test(sqlite_group_commit, a_lost_transaction_is_never_committed)
 {
     kit k;
