@@ -44,7 +44,28 @@ struct nxi_column {
     nx_value min, max;
 };
 
-/* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
+/* What is unique in a table besides the mapped key, for all its rows, and over mapped columns only. */
+typedef struct nxi_unique {
+    const char *name;       /* as the catalogue has it; NULL: only the mapping knows it */
+    const char *constraint; /* DEFERRABLE: what SET CONSTRAINTS calls it, quoted, with its schema; else NULL */
+    const uint16_t *columns;/* indexes in table->columns */
+    size_t count;
+    uint16_t null_column;   /* one of them that may be NULL for a moment, nothing in the database sees it; UINT16_MAX: none */
+    bool deferrable;
+} nxi_unique;
+
+/* Tables of the mapping whose rows a statement may delete or change besides the rows that it names. */
+typedef struct nxi_touched {
+    const nxi_table *const *tables;
+    size_t count;
+    bool all;               /* any row of any table, the rows that the statement names too */
+} nxi_touched;
+
+/*
+ * The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards, but for what
+ * catalog.h finds out: that is replaced when the catalogue is asked again and says something else. What it pointed to lives as
+ * long as the mapping. Only the loop's thread reads it.
+ */
 struct nxi_table {
     const nx_entity *entity;
     void *db;                        /* nx_db; not for drivers */
@@ -67,6 +88,18 @@ struct nxi_table {
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
     const uint16_t *checked;         /* indexes of the columns with any checks; private to prepare.c */
     size_t checked_count;
+    /* Of catalog.h. A bit for each column, never one of the key; NULL: of no column. */
+    const uint64_t *made;            /* after an INSERT the database may hold another value than the row */
+    const uint64_t *defaulted;       /* of `made`: only if the INSERT left the column out */
+    const uint64_t *rounded;         /* of `made`: only if a value was written, by an INSERT or an UPDATE */
+    const uint64_t *update_made;     /* after any UPDATE of the row the database may hold another value, whatever it sets */
+    nxi_touched inserts_touch, updates_touch, deletes_touch;
+    const nxi_unique *uniques;
+    size_t unique_count;
+    bool is_catalogued;              /* the catalogue has answered, and the table is there; else only the mapping has spoken */
+    bool is_view;
+    bool has_triggers;               /* or rules: INSERT or UPDATE may change any column */
+    bool has_checks;                 /* a CHECK names a column for which the mapping writes none */
 };
 
 typedef enum nxi_row_state {
