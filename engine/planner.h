@@ -24,6 +24,7 @@ typedef struct nxi_kind {
     nxi_batch_verb verb;
     bool parked; /* its rows are in a PARK, which has checked them */
     bool late;   /* an UPDATE that stands behind all others */
+    bool made_unknown; /* what the database made in its rows is not known: it is not compared */
     uint32_t serial;
     const nxi_table *table;
     uint64_t *columns;

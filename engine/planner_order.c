@@ -415,6 +415,7 @@ static nx_status split_late(weaver *w, uint32_t op)
     for (size_t i = 0; i < words; i++)
         rest = rest || p->bits[i] != kind->columns[i];
     nxi_kind want = { .verb = rest ? NXI_BATCH_LATE_UPDATE : NXI_BATCH_UPDATE, .table = kind->table, .late = !rest,
+                      .made_unknown = kind->made_unknown,
                       .parked = !rest && kind->parked };
     nxi_kind *late = nxi_planner_kind(p, &want);
     nx_status status = late == NULL ? nxi_planner_no_memory(p) : nxi_planner_join(p, late, at->row);

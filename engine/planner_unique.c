@@ -28,8 +28,7 @@ enum { GIVES = 1, TAKES = 2 };
 
 bool nxi_can_pass_through_null(const nxi_table *table, const nxi_column *column)
 {
-    (void)table;
-    return column->nullable && !column->is_key && column->field->sql_default == NULL;
+    return column->nullable && !column->is_key && column->field->sql_default == NULL && !table->has_checks && !table->has_triggers;
 }
 
 const char *nxi_planner_name(const void *row, char *text, size_t size)

@@ -57,7 +57,28 @@ typedef struct nxi_unique {
     const nxi_column *columns[];
 } nxi_unique;
 
-/* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
+/* What is unique in a table besides the mapped key, for all its rows, and over mapped columns only. */
+typedef struct nxi_stored_unique {
+    const char *name;       /* as the catalogue has it; NULL: only the mapping knows it */
+    const char *constraint; /* DEFERRABLE: what SET CONSTRAINTS calls it, quoted, with its schema; else NULL */
+    const uint16_t *columns;/* indexes in table->columns */
+    size_t count;
+    uint16_t null_column;   /* one of them that may be NULL for a moment, nothing in the database sees it; UINT16_MAX: none */
+    bool deferrable;
+} nxi_stored_unique;
+
+/* Tables of the mapping whose rows a statement may delete or change besides the rows that it names. */
+typedef struct nxi_touched {
+    const nxi_table *const *tables;
+    size_t count;
+    bool all;               /* any row of any table, the rows that the statement names too */
+} nxi_touched;
+
+/*
+ * The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards, but for what
+ * catalog.h finds out: that is replaced when the catalogue is asked again and says something else. What it pointed to lives as
+ * long as the mapping. Only the loop's thread reads it.
+ */
 struct nxi_table {
     const nx_entity *entity;
     void *db;                        /* nx_db; not for drivers */
@@ -78,13 +99,24 @@ struct nxi_table {
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */
     bool has_references, has_defaults, has_pointers; /* some column refers, has a default in the database, holds a pointer */
-    bool has_triggers, is_view;
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
     const nxi_unique *uniques;       /* the key is among them */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
     const uint16_t *checked;         /* indexes of the columns with any checks; private to prepare.c */
     size_t checked_count;
+    /* Of catalog.h. A bit for each column, never one of the key; NULL: of no column. */
+    const uint64_t *made;            /* after an INSERT the database may hold another value than the row */
+    const uint64_t *defaulted;       /* of `made`: only if the INSERT left the column out */
+    const uint64_t *rounded;         /* of `made`: only if a value was written, by an INSERT or an UPDATE */
+    const uint64_t *update_made;     /* after any UPDATE of the row the database may hold another value, whatever it sets */
+    nxi_touched inserts_touch, updates_touch, deletes_touch;
+    const nxi_stored_unique *stored_uniques;
+    size_t stored_unique_count;
+    bool is_catalogued;              /* the catalogue has answered, and the table is there; else only the mapping has spoken */
+    bool is_view;
+    bool has_triggers;               /* or rules: INSERT or UPDATE may change any column */
+    bool has_checks;                 /* a CHECK names a column for which the mapping writes none */
 };
 
 typedef enum nxi_row_state {
@@ -104,7 +136,7 @@ enum {
     NXI_ROW_TOUCHED = 32,      /* in the session's list of touched rows */
     NXI_ROW_MADE_UNKNOWN = 64, /* columns that the database makes (table->made) are not known */
     NXI_ROW_DOUBTFUL = 128,    /* the outcome of its last write is unknown: no writes until it is read again */
-    NXI_ROW_MARKED = 256,    /* for the moment, by what walks over rows */
+    NXI_ROW_MARKED = 256,      /* for the moment, by what walks over rows */
     NXI_ROW_BUSY = 512,        /* of no session: an operation on it is in flight */
     NXI_ROW_IMAGED = 1024      /* the frame of its stamp has an image of it */
 };

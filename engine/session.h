@@ -106,6 +106,8 @@ void *nxi_session_known(nx_session *s, const nxi_table *table, const nx_value *k
 /* Set-based writes on a table, or SQL text, may have changed rows behind the session: they are read again when next loaded. */
 void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted);
 void nxi_session_expire_db(nx_session *s, const nx_db *db);
+/* A write to rows of that table may have changed these tables' rows. */
+void nxi_session_touched(nx_session *s, const nxi_table *table, const nxi_touched *touched);
 /* The frame that a write or a read of this session belongs to. */
 static inline nxi_frame *nxi_session_frame(nx_session *s) { return &s->fate->frame; }
 /* The time of what happens now in this session. */

@@ -9,6 +9,7 @@
 static void flush_next(nxi_finishing *f);
 static void undo_next(nxi_finishing *f);
 static void release_guard(nxi_finishing *f);
+static void fail_flush(nxi_finishing *f, nx_status status, const nx_error *error);
 
 static nx_session *root_of(const nxi_finishing *f)
 {
@@ -212,20 +213,16 @@ static bool has_guard(const nxi_request *request)
     return request->step_count > 0 && request->steps[0].kind == NXI_STEP_SAVEPOINT;
 }
 
-static bool guard_stands(const nxi_request *request)
-{
-    return request->steps_done > 0;
-}
-
 static void part_failed(nxi_finishing *f, const nxi_call *call)
 {
     const nxi_request *request = &call->request;
     nxi_flushed *flushed = &f->parts[f->at];
-    bool guarded = has_guard(request);
 
     nxi_finishing_keep(f, request->status, request->error);
-    nxi_plan_name_object(&flushed->plan, request->failed_step - (guarded ? 1 : 0), &f->error);
-    flushed->guarded = guarded && request->in_transaction && guard_stands(request);
+    nxi_plan_name_object(&flushed->plan, request->failed_step - (has_guard(request) ? 1 : 0), &f->error);
+    /* A guarded request has been undone; so has one that began its transaction. What else stands could not be told apart. */
+    if (request->in_transaction && request->steps_done > 0 && !flushed->guarded)
+        nxi_session_lost(root_of(f));
     if (f->combined)
         nxi_finishing_combined_failed(f, request);
     else
@@ -244,7 +241,6 @@ static void part_flushed(nxi_call *call)
         return;
     }
     flushed->written = true;
-    flushed->guarded = has_guard(request) && f->several > 1;
     f->at++;
     flush_next(f);
 }
@@ -257,6 +253,35 @@ static bool is_only_part(const nxi_finishing *f)
     for (size_t i = 0; i < root->part_count; i++)
         used += root->parts[i].transaction != 0 || f->parts[i].plan.batch_count > 0;
     return used == 1;
+}
+
+static void guard_set(nxi_call *call)
+{
+    nxi_finishing *f = call->context;
+
+    nxi_session_answered(f->session, call);
+    if (call->request.status != NX_OK) {
+        fail_flush(f, call->request.status, call->request.error);
+        return;
+    }
+    f->parts[f->at].guarded = true;
+    flush_next(f);
+}
+
+/* With several databases the savepoint stays until all of them are flushed. */
+static void set_guard(nxi_finishing *f)
+{
+    nxi_part *part = part_at(f);
+    nxi_call *call = nxi_call_new(f->op, part->db, 1, guard_set);
+
+    if (call == NULL) {
+        fail_flush(f, NX_ENOMEM, NULL);
+        return;
+    }
+    call->context = f;
+    call->request.transaction = part->transaction;
+    call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = part->mark_count + 1 };
+    nxi_call_submit_to_end(call);
 }
 
 static void fail_flush(nxi_finishing *f, nx_status status, const nx_error *error)
@@ -281,9 +306,13 @@ static void flush_next(nxi_finishing *f)
     bool last = (f->how == NXI_FINISH_COMMIT || f->how == NXI_FINISH_END) && f->members == NULL;
     /* An open transaction outlives a commit whose writes fail, so they go first; at the end everything may go in one. */
     f->combined = last && s == root_of(f) && is_only_part(f) && (f->how == NXI_FINISH_END || !open);
-    size_t guard = open && f->how != NXI_FINISH_END ? 1 : 0;
-    size_t release = guard == 1 && f->several == 1 ? 1 : 0;
-    nxi_call *call = nxi_call_new(f->op, plan->db, plan->batch_count + guard + release, part_flushed);
+    bool guarded = open && f->how != NXI_FINISH_END;
+    if (guarded && f->several > 1 && !flushed->guarded) {
+        set_guard(f);
+        return;
+    }
+    size_t guard = guarded && f->several == 1 ? 1 : 0;
+    nxi_call *call = nxi_call_new(f->op, plan->db, plan->batch_count + 2 * guard, part_flushed);
     if (call == NULL) {
         fail_flush(f, NX_ENOMEM, NULL);
         return;
@@ -298,10 +327,10 @@ static void flush_next(nxi_finishing *f)
     uint32_t level = part_at(f)->mark_count + 1;
     flushed->begun = call->request.begin != NXI_BEGIN_NONE;
     nxi_plan_steps(plan, call->request.steps + guard);
-    if (guard == 1)
+    if (guard == 1) {
         call->request.steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = level };
-    if (release == 1)
         call->request.steps[plan->batch_count + 1] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = level };
+    }
     if (f->combined) {
         call->request.end = NXI_END_COMMIT;
         call->wrote = true;

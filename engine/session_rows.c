@@ -337,35 +337,27 @@ void *nxi_session_known(nx_session *s, const nxi_table *table, const nx_value *k
 
 /* ------------------------------------------------------------------------------ expiring */
 
-/* Rows that refer to others may have gone, or have lost their reference, with those. */
-static bool refers_to(const nxi_table *table, const nxi_table *target)
-{
-    for (size_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].form == NXI_FORM_REFERENCE && table->columns[i].target->root == target->root)
-            return true;
-    return false;
-}
-
-static void expire_referring(nx_session *s, const nxi_table *table)
-{
-    const nx_db *db = table->db;
-
-    for (size_t i = 0; i < db->tables.count; i++)
-        if (refers_to(&db->tables.list[i], table)) {
-            nxi_session_expire_db(s, db);
-            return;
-        }
-}
-
-void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted)
+static void expire_tree(nx_session *s, const nxi_table *table)
 {
     const nx_db *db = table->db;
 
     for (size_t i = 0; i < db->tables.count; i++)
         if (db->tables.list[i].root == table->root)
             nxi_workset_expire(&s->root->rows, &db->tables.list[i]);
-    if (deleted)
-        expire_referring(s, table);
+}
+
+void nxi_session_touched(nx_session *s, const nxi_table *table, const nxi_touched *touched)
+{
+    if (touched->all)
+        nxi_session_expire_db(s, table->db);
+    for (size_t i = 0; i < touched->count && !touched->all; i++)
+        expire_tree(s, touched->tables[i]);
+}
+
+void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted)
+{
+    expire_tree(s, table);
+    nxi_session_touched(s, table, deleted ? &table->deletes_touch : &table->updates_touch);
 }
 
 void nxi_session_expire_db(nx_session *s, const nx_db *db)

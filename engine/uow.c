@@ -47,7 +47,7 @@ static size_t list_columns(nxi_planner *p, const nxi_table *table, const uint64_
 
 static bool is_kind(const nxi_kind *kind, const nxi_kind *want)
 {
-    return kind->verb == want->verb && kind->table == want->table && kind->parked == want->parked && kind->late == want->late &&
+    return kind->verb == want->verb && kind->table == want->table && kind->parked == want->parked && kind->late == want->late && kind->made_unknown == want->made_unknown &&
            memcmp(kind->columns, want->columns, nxi_planner_words(want->table) * sizeof(uint64_t)) == 0;
 }
 
@@ -86,13 +86,14 @@ static bool enter_kind(nxi_planner *p, nxi_kind *kind)
 
 nxi_kind *nxi_planner_kind(nxi_planner *p, const nxi_kind *like)
 {
-    nxi_kind want = { .verb = like->verb, .table = like->table, .parked = like->parked, .late = like->late, .columns = p->bits };
+    nxi_kind want = { .verb = like->verb, .table = like->table, .parked = like->parked, .late = like->late,
+                      .made_unknown = like->made_unknown, .columns = p->bits };
 
     /* Rows come in runs of one kind: the latest is nearly always the one. */
     if (p->latest != NULL && is_kind(p->latest, &want))
         return p->latest;
     size_t bytes = nxi_planner_words(want.table) * sizeof(uint64_t);
-    unsigned marks = (unsigned)want.verb * 4 + want.parked * 2U + want.late;
+    unsigned marks = (unsigned)want.verb * 8 + want.made_unknown * 4U + want.parked * 2U + want.late;
     want.hash = nxi_hash_bytes(p->bits, bytes, (uint64_t)(uintptr_t)want.table + marks);
     nxi_kind *kind = find_kind(p, &want);
     if (kind == NULL) {
@@ -132,7 +133,9 @@ nx_status nxi_planner_join(nxi_planner *p, nxi_kind *kind, void *row)
 
 nx_status nxi_planner_put(nxi_planner *p, nxi_batch_verb verb, void *row)
 {
-    nxi_kind *kind = nxi_planner_kind(p, &(nxi_kind){ .verb = verb, .table = nxi_row_of(row)->table });
+    const nxi_row *header = nxi_row_of(row);
+    bool unknown = p->optimistic == NX_OPTIMISTIC_ALL && verb != NXI_BATCH_INSERT && (header->flags & NXI_ROW_MADE_UNKNOWN) != 0;
+    nxi_kind *kind = nxi_planner_kind(p, &(nxi_kind){ .verb = verb, .table = header->table, .made_unknown = unknown });
 
     return kind == NULL ? nxi_planner_no_memory(p) : nxi_planner_join(p, kind, row);
 }
@@ -262,16 +265,24 @@ static nx_status plan_deletes(nxi_planner *p)
 
 /* ------------------------------------------------------------------------------ statements */
 
-/* Columns that an optimistic check compares with the snapshot. */
-static size_t compared_columns(nxi_planner *p, const nxi_table *table)
+static bool is_made(const nxi_table *table, size_t column)
 {
+    return (table->made != NULL && nxi_bit_is_set(table->made, column)) ||
+           (table->update_made != NULL && nxi_bit_is_set(table->update_made, column));
+}
+
+/* Columns that an optimistic check compares with the snapshot: not those of which only the database knows the value. */
+static size_t compared_columns(nxi_planner *p, const nxi_kind *kind)
+{
+    const nxi_table *table = kind->table;
     size_t count = 0;
 
     if (p->optimistic != NX_OPTIMISTIC_ALL)
         return 0;
     for (size_t i = 0; i < table->column_count; i++) {
         const nxi_column *column = &table->columns[i];
-        if (!column->is_key && !column->is_volatile && !column->is_version && !column->lazy)
+        if (!column->is_key && !column->is_volatile && !column->is_version && !column->lazy &&
+            !(kind->made_unknown && is_made(table, i)))
             p->columns[count++] = column;
     }
     return count;
@@ -286,7 +297,7 @@ static nx_status make_update(nxi_planner *p, nxi_kind *kind, const nxi_column *c
     /* A late one follows a statement of the same flush that has found the row. */
     if (kind->verb != NXI_BATCH_LATE_UPDATE && p->optimistic != NX_OPTIMISTIC_NONE) {
         version |= NXI_VERSION_COMPARED;
-        compared = kind->parked ? 0 : compared_columns(p, table);
+        compared = kind->parked ? 0 : compared_columns(p, kind);
     }
     return nxi_statement_update(table, changed, count, p->columns, compared, version, p->db->driver->dialect, &p->db->statements,
                                 &kind->statement);
@@ -312,7 +323,7 @@ nx_status nxi_planner_statement(nxi_planner *p, nxi_kind *kind)
         status = nxi_statement_insert(table, changed, count, NULL, dialect, statements, &kind->statement);
     } else if (kind->verb == NXI_BATCH_DELETE) {
         bool version = table->version != NULL && p->optimistic != NX_OPTIMISTIC_NONE;
-        size_t compared = kind->parked ? 0 : compared_columns(p, table);
+        size_t compared = kind->parked ? 0 : compared_columns(p, kind);
         status = nxi_statement_delete(table, p->columns, compared, version, dialect, statements, &kind->statement);
     } else {
         status = make_update(p, kind, changed, count);

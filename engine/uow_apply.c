@@ -54,17 +54,21 @@ static void count_up_version(const nxi_column *version, void *row)
     }
 }
 
-/* Columns that the statement leaves to the database, or that a trigger may change, are not known until the row is read. */
+/* Columns of the rows that the database has given, or may have changed, by itself: they are not known until the rows are read. */
 static bool makes_values(const nxi_batch *batch)
 {
     const nxi_table *table = batch->table;
+    uint64_t unknown = 0;
 
-    if (table->has_triggers)
-        return true;
-    for (size_t i = 0; table->has_defaults && batch->verb == NXI_BATCH_INSERT && i < table->column_count; i++)
-        if (table->columns[i].field->sql_default != NULL && !nxi_bit_is_set(batch->columns, i))
-            return true;
-    return false;
+    for (size_t w = 0; w < (table->column_count + 63) / 64; w++) {
+        uint64_t written = batch->columns[w], rounded = table->rounded == NULL ? 0 : table->rounded[w];
+        uint64_t defaulted = table->defaulted == NULL ? 0 : table->defaulted[w];
+        if (batch->verb == NXI_BATCH_INSERT)
+            unknown |= table->made == NULL ? 0 : table->made[w] & ~((defaulted & written) | (rounded & ~written));
+        else
+            unknown |= (rounded & written) | (table->update_made == NULL ? 0 : table->update_made[w]);
+    }
+    return unknown != 0;
 }
 
 /*
@@ -84,7 +88,7 @@ static void own_texts(const nxi_batch *batch, void *row, nx_session *s)
 }
 
 /* Of a row that stands in its table. */
-static void take_as_stored(const nxi_batch *batch, void *row, nx_session *s)
+static void take_as_stored(const nxi_batch *batch, void *row, nx_session *s, bool made)
 {
     nxi_row *header = nxi_row_of(row);
 
@@ -92,16 +96,16 @@ static void take_as_stored(const nxi_batch *batch, void *row, nx_session *s)
         own_texts(batch, row, s);
     if ((header->flags & NXI_ROW_TRACKED) != 0)
         nxi_row_track(row);
-    if (makes_values(batch))
+    if (made)
         header->flags |= NXI_ROW_MADE_UNKNOWN;
 }
 
-static void apply_insert(const nxi_batch *batch, void *row, nx_session *s)
+static void apply_insert(const nxi_batch *batch, void *row, nx_session *s, bool made)
 {
     nxi_row *header = nxi_row_of(row);
 
     header->state = NXI_ROW_STORED;
-    take_as_stored(batch, row, s);
+    take_as_stored(batch, row, s, made);
     if (s == NULL)
         return;
     header->flags |= NXI_ROW_WAS_NEW;
@@ -125,7 +129,7 @@ static void keep_image(nxi_row *row, nx_session *s)
         nxi_frame_stamp(&s->root->frame, row, nxi_session_now(s));
 }
 
-static void apply_update(const nxi_batch *batch, void *row, nx_session *s)
+static void apply_update(const nxi_batch *batch, void *row, nx_session *s, bool made)
 {
     nxi_row *header = nxi_row_of(row);
 
@@ -134,7 +138,7 @@ static void apply_update(const nxi_batch *batch, void *row, nx_session *s)
         count_up_version(batch->table->version, row);
     if (header->state != NXI_ROW_EXPIRED)
         header->state = NXI_ROW_STORED;
-    take_as_stored(batch, row, s);
+    take_as_stored(batch, row, s, made);
 }
 
 static void apply_delete(void *row, nx_session *s)
@@ -151,16 +155,19 @@ static void apply_batch(const nxi_batch *batch, nx_session *s)
 {
     if (batch->verb == NXI_BATCH_PARK)
         return; /* what the row's own batch writes counts */
+    bool made = makes_values(batch);
     for (size_t r = 0; r < batch->row_count; r++) {
         if (batch->verb == NXI_BATCH_INSERT)
-            apply_insert(batch, batch->rows[r], s);
+            apply_insert(batch, batch->rows[r], s, made);
         else if (batch->verb == NXI_BATCH_DELETE)
             apply_delete(batch->rows[r], s);
         else
-            apply_update(batch, batch->rows[r], s);
+            apply_update(batch, batch->rows[r], s, made);
     }
-    if (s != NULL && batch->verb == NXI_BATCH_DELETE)
-        nxi_session_expire(s, batch->table, true);
+    if (s != NULL)
+        nxi_session_touched(s, batch->table, batch->verb == NXI_BATCH_INSERT   ? &batch->table->inserts_touch
+                                             : batch->verb == NXI_BATCH_DELETE ? &batch->table->deletes_touch
+                                                                               : &batch->table->updates_touch);
 }
 
 static void sweep(nx_session *s)
