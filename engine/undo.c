@@ -53,15 +53,17 @@ void nxi_frame_forget_db(nxi_frame *frame, const void *db)
 
 /* ------------------------------------------------------------------------------ keeping */
 
-static bool keep_image(nxi_frame *frame, nxi_row *row)
+/* `values`: what the struct was. */
+static bool keep_image(nxi_frame *frame, nxi_row *row, const void *values)
 {
-    size_t size = 2 * row->table->row_size;
+    size_t size = row->table->row_size;
     nxi_image *image = NXI_ARENA_NEW(&frame->arena, nxi_image);
-    char *bytes = nxi_arena_get(&frame->arena, size, 16);
+    char *bytes = nxi_arena_get(&frame->arena, 2 * size, 16);
 
     if (image == NULL || bytes == NULL)
         return false;
-    memcpy(bytes, nxi_row_data(row), size);
+    memcpy(bytes, values, size);
+    memcpy(bytes + size, nxi_row_snapshot(nxi_row_data(row)), size);
     *image = (nxi_image){ .next = frame->images,
                           .row = row,
                           .lazy_missing = row->lazy_missing,
@@ -85,7 +87,8 @@ bool nxi_frame_keep(nxi_frame *frame, const nxi_frame *root, nxi_row *row)
     forget_earlier(root, row);
     if (row->stamp >= frame->start && (row->flags & NXI_ROW_IMAGED) != 0)
         return true;
-    if (!keep_image(frame, row))
+    /* What was pending when the frame began was kept then: the row was as its baseline says. */
+    if (!keep_image(frame, row, nxi_row_snapshot(nxi_row_data(row))))
         return false;
     row->flags |= NXI_ROW_IMAGED;
     return true;
@@ -99,7 +102,7 @@ void nxi_frame_stamp(const nxi_frame *root, nxi_row *row, uint32_t now)
 
 static bool capture_row(nxi_frame *frame, nxi_row *row, nxi_arena *texts)
 {
-    return nxi_row_own_all(nxi_row_data(row), texts) && keep_image(frame, row);
+    return nxi_row_own_all(nxi_row_data(row), texts) && keep_image(frame, row, nxi_row_data(row));
 }
 
 static bool capture_known(nxi_frame *frame, const nxi_known *known, nxi_arena *texts)
@@ -366,7 +369,8 @@ static bool restore_all(const nxi_undoing *undo, const nxi_image *image)
 
     if (was_new)
         nxi_identity_remove(&ws->identity, nxi_row_data(row));
-    memcpy(nxi_row_data(row), image->bytes, 2 * row->table->row_size);
+    nxi_row_restore(nxi_row_data(row), image->bytes);
+    memcpy(nxi_row_snapshot(nxi_row_data(row)), image->bytes + row->table->row_size, row->table->row_size);
     row->lazy_missing = image->lazy_missing;
     row->stamp = image->stamp;
     row->state = image->state;
