@@ -103,6 +103,8 @@ static uint8_t code_of(const nxi_column *column, nxi_pg_oid oid, nxi_pg_format f
 
     if (column->form == NXI_FORM_REFERENCE || oid == NXI_PG_CHAR)
         return IN_BOXED;
+    if (column->type == NX_TYPE_json && oid != NXI_PG_JSON && oid != NXI_PG_JSONB)
+        return IN_BOXED; /* a text need be no JSON */
     if (is_text && (is_text_like(type) || format == NXI_PG_AS_TEXT))
         return nxi_pg_element_of(oid) != 0 && format == NXI_PG_AS_BINARY ? IN_BOXED : IN_TEXT;
     if (is_text_like(type) || format == NXI_PG_AS_TEXT)
@@ -205,6 +207,8 @@ static nx_status convert(const nxi_pg_in *in, nxi_arena *arena, nx_value *value)
     }
     if (status == NX_OK)
         status = nxi_value_convert(arena, wanted, wanted == NX_TYPE_enumeration ? nxi_pg_labels(in->column) : NULL, value);
+    if (status == NX_OK && nxi_type_is_text(wanted))
+        status = nxi_text_check(wanted, value->text.data, value->text.size);
     return status == NX_ERANGE && wanted == NX_TYPE_enumeration ? NX_ETYPE : status;
 }
 

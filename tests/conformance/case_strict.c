@@ -402,6 +402,11 @@ CASE(strict, memory_is_the_callers_after_a_flush)
     cr_expect_eq(COUNT(f, nx_flush(s, NULL)), 1);
     take_back(&mine);
     check_town(town);
+    /* And beside none: the flush writes nothing, and is over. */
+    lend(town, &mine);
+    cr_expect_eq(COUNT(f, nx_flush(s, NULL)), 0);
+    take_back(&mine);
+    check_town(town);
     town->size = 3;
     cr_expect_eq(COUNT(f, nx_commit(s, NULL)), 1);
     check_town(town);
