@@ -30,9 +30,57 @@
     X(uow_order, changed_row_that_refers_to_a_row_being_deleted_is_refused) \
     X(uow_order, row_that_refers_to_a_deleted_row_is_refused) \
     X(uow_order, row_that_refers_to_a_forgotten_new_row_is_refused)
+#define NXT_UOW_UNDO_CASES(X) \
+    X(uow_undo, flushed_change_is_written_again_after_rollback) \
+    X(uow_undo, pending_change_is_written_again_after_rollback) \
+    X(uow_undo, change_that_is_not_repeated_after_rollback_is_not_written) \
+    X(uow_undo, texts_are_the_last_ones_read_after_rollback) \
+    X(uow_undo, row_is_read_again_after_rollback) \
+    X(uow_undo, committed_values_stay_after_a_later_rollback) \
+    X(uow_undo, changed_rows_of_every_kind_of_key_are_written_again_after_rollback) \
+    X(uow_undo, references_are_the_last_ones_read_after_rollback) \
+    X(uow_undo, version_is_the_stored_one_after_rollback) \
+    X(uow_undo, version_is_the_stored_one_after_a_nested_rollback) \
+    X(uow_undo, version_of_a_new_row_is_the_stored_one_whatever_was_undone) \
+    X(uow_undo, deletion_with_a_version_is_repeated_after_rollback) \
+    X(uow_undo, all_columns_compared_after_rollback) \
+    X(uow_undo, lost_race_is_found_after_rollback) \
+    X(uow_undo, row_inserted_alone_is_pending_after_rollback) \
+    X(uow_undo, row_deleted_alone_is_stored_after_rollback) \
+    X(uow_undo, deleted_pending_row_is_forgotten_after_rollback_too) \
+    X(uow_undo, pending_deletion_is_taken_back_by_rollback) \
+    X(uow_undo, key_goes_back_to_its_first_object_after_rollback) \
+    X(uow_undo, key_goes_back_to_its_first_object_after_a_nested_rollback) \
+    X(uow_undo, row_made_outside_and_deleted_inside_is_pending_after_the_outer_rollback) \
+    X(uow_undo, new_rows_that_refer_to_each_other_are_pending_after_rollback) \
+    X(uow_undo, stored_row_refers_to_a_row_that_was_undone_and_written_again) \
+    X(uow_undo, lazy_text_is_unloaded_or_as_read_after_rollback) \
+    X(uow_undo, lazy_text_loaded_in_the_transaction_is_stored_one_after_rollback) \
+    X(uow_undo, volatile_and_local_members_do_not_keep_a_row_from_being_read_after_rollback) \
+    X(uow_undo, default_of_the_database_is_made_again_after_rollback) \
+    X(uow_undo, added_row_is_known_and_written_again_after_rollback) \
+    X(uow_undo, refreshed_row_is_written_again_after_rollback) \
+    X(uow_undo, values_read_of_a_set_based_write_are_read_again_after_rollback) \
+    X(uow_undo, row_met_only_in_the_transaction_is_not_there_after_rollback)
+#define NXT_UOW_UNIQUE_CASES(X) \
+    X(uow_unique, swap_of_required_values_names_both_rows) \
+    X(uow_unique, swap_of_optional_values_is_written) \
+    X(uow_unique, circle_of_three_optional_values_is_written) \
+    X(uow_unique, shift_along_a_chain_whose_first_row_is_free) \
+    X(uow_unique, shift_along_a_chain_whose_last_row_is_free) \
+    X(uow_unique, new_row_takes_the_value_of_a_row_being_deleted) \
+    X(uow_unique, new_row_takes_the_key_of_a_row_being_deleted) \
+    X(uow_unique, new_row_takes_the_value_that_a_changed_row_gives_up) \
+    X(uow_unique, changed_row_takes_the_value_of_a_row_being_deleted) \
+    X(uow_unique, two_flushes_pass_a_key_on) \
+    X(uow_unique, value_that_cannot_be_freed_first_is_an_error_that_loses_nothing) \
+    X(uow_unique, swap_of_one_of_two_columns_is_written) \
+    X(uow_unique, values_passed_on_in_a_nested_session_that_is_undone)
 
 #define NXT_UOW_CASES(X) \
-    NXT_UOW_ORDER_CASES(X)
+    NXT_UOW_ORDER_CASES(X) \
+    NXT_UOW_UNDO_CASES(X) \
+    NXT_UOW_UNIQUE_CASES(X)
 /* clang-format on */
 
 NXT_UOW_CASES(NXT_DECLARE_CASE)
