@@ -74,7 +74,8 @@ CASE(uow_unique, circle_of_three_optional_values_is_written)
         named[i]->alias = nx_some(text, nx_str(aliases[i]));
     OK(f, nx_commit(s, NULL));
     nx_session_free(s);
-    STORES(f, "SELECT count(*) FROM named WHERE (id = 1 AND alias = 'b') OR (id = 2 AND alias = 'c') OR (id = 3 AND alias = 'a')", 3);
+    STORES(f, "SELECT count(*) FROM named WHERE (id = 1 AND alias = 'b') OR (id = 2 AND alias = 'c') OR (id = 3 AND alias = 'a')",
+           3);
 }
 
 /* The last member of the chain frees a value; whichever row was made or loaded first. */

@@ -7,6 +7,37 @@
 #include "cases.h"
 
 /* clang-format off */
+#define NXT_UOW_JOINED_CASES(X) \
+    X(uow_joined, outer_one_goes_on_after_a_joined_rollback) \
+    X(uow_joined, freed_without_an_end_the_outer_one_must_be_rolled_back) \
+    X(uow_joined, ended_one_is_undone_with_the_outer_one) \
+    X(uow_joined, nested_session_inside_a_joined_one_is_undone_alone) \
+    X(uow_joined, joined_session_inside_a_nested_one_undoes_that_one) \
+    X(uow_joined, joined_rollback_before_any_write) \
+    X(uow_joined, transactions_of_a_session_never_run_out) \
+    X(uow_joined, nested_sessions_of_a_session_never_run_out)
+#define NXT_UOW_NESTED_CASES(X) \
+    X(uow_nested, idle_middle_one_ends) \
+    X(uow_nested, idle_middle_one_is_rolled_back) \
+    X(uow_nested, idle_middle_one_is_freed) \
+    X(uow_nested, idle_middle_one_ends_behind_an_undone_inner_one) \
+    X(uow_nested, idle_middle_one_is_freed_behind_an_undone_inner_one) \
+    X(uow_nested, idle_middle_one_goes_on_behind_an_undone_inner_one) \
+    X(uow_nested, innermost_one_begins_the_transaction) \
+    X(uow_nested, three_deep_with_savepoints_set_at_different_times) \
+    X(uow_nested, rollback_inside_and_going_on_sets_the_savepoint_again) \
+    X(uow_nested, pending_row_deleted_inside_is_pending_again) \
+    X(uow_nested, pending_row_changed_inside_has_its_values_again) \
+    X(uow_nested, pending_change_changed_again_inside_is_pending_as_it_was) \
+    X(uow_nested, pending_change_flushed_inside_is_pending_again) \
+    X(uow_nested, pending_deletion_flushed_inside_is_pending_again) \
+    X(uow_nested, change_that_was_only_made_inside_is_not_written) \
+    X(uow_nested, row_saved_alone_inside_is_pending_again) \
+    X(uow_nested, what_a_nested_session_kept_is_pending_after_the_root_is_rolled_back) \
+    X(uow_nested, failing_end_undoes_the_nested_one_and_the_outer_one_goes_on) \
+    X(uow_nested, failing_flush_inside_is_mended_inside) \
+    X(uow_nested, queries_inside_see_what_is_undone_only_until_then) \
+    X(uow_nested, set_based_write_inside_is_read_and_undone)
 #define NXT_UOW_ORDER_CASES(X) \
     X(uow_order, doubly_linked_list_is_deleted_in_one_flush) \
     X(uow_order, rows_with_two_paths_to_each_ancestor_are_deleted_in_one_flush) \
@@ -78,6 +109,8 @@
     X(uow_unique, values_passed_on_in_a_nested_session_that_is_undone)
 
 #define NXT_UOW_CASES(X) \
+    NXT_UOW_JOINED_CASES(X) \
+    NXT_UOW_NESTED_CASES(X) \
     NXT_UOW_ORDER_CASES(X) \
     NXT_UOW_UNDO_CASES(X) \
     NXT_UOW_UNIQUE_CASES(X)
