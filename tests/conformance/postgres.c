@@ -104,11 +104,20 @@ static void run_by_pooler(nxt_case run)
     Test(postgres_pooler, subject##_##name, .timeout = SECONDS_MAX) { run_by_pooler(nxt_##subject##_##name); }
 
 #define UNMAPPED_BY_SOCKET(subject, name)                                                          \
-    Test(postgres_socket, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX) { nxt_run_unmapped(&by_socket, nxt_##subject##_##name); }
+    Test(postgres_socket, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                       \
+    {                                                                                              \
+        nxt_run_unmapped(&by_socket, nxt_##subject##_##name);                                      \
+    }
 #define UNMAPPED_BY_TLS(subject, name)                                                             \
-    Test(postgres_tls, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX) { nxt_run_unmapped(&by_tls, nxt_##subject##_##name); }
+    Test(postgres_tls, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                          \
+    {                                                                                              \
+        nxt_run_unmapped(&by_tls, nxt_##subject##_##name);                                         \
+    }
 #define UNMAPPED_BY_POOLER(subject, name)                                                          \
-    Test(postgres_pooler, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX) { nxt_run_unmapped(&by_pooler, nxt_##subject##_##name); }
+    Test(postgres_pooler, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                       \
+    {                                                                                              \
+        nxt_run_unmapped(&by_pooler, nxt_##subject##_##name);                                      \
+    }
 
 NXT_CASES(BY_SOCKET)
 NXT_SHARED_CASES(BY_SOCKET)

@@ -61,6 +61,31 @@
     X(uow_order, changed_row_that_refers_to_a_row_being_deleted_is_refused) \
     X(uow_order, row_that_refers_to_a_deleted_row_is_refused) \
     X(uow_order, row_that_refers_to_a_forgotten_new_row_is_refused)
+#define NXT_UOW_STALE_CASES(X) \
+    X(uow_stale, row_with_a_local_member_set_takes_the_newer_values) \
+    X(uow_stale, row_with_a_volatile_member_set_takes_the_newer_values) \
+    X(uow_stale, row_with_the_same_text_set_takes_the_newer_values) \
+    X(uow_stale, row_with_a_change_taken_back_takes_the_newer_values) \
+    X(uow_stale, row_with_the_same_reference_by_key_takes_the_newer_values) \
+    X(uow_stale, changed_row_that_is_read_again_still_finds_the_race) \
+    X(uow_stale, changed_row_that_is_read_again_still_finds_the_race_by_all_columns) \
+    X(uow_stale, row_that_went_with_its_deleted_parent_is_not_answered_from_memory) \
+    X(uow_stale, row_that_a_set_based_write_deleted_is_not_answered_from_memory) \
+    X(uow_stale, row_that_went_with_a_set_based_deletion_of_its_parent_is_not_answered_from_memory) \
+    X(uow_stale, row_that_raw_sql_deleted_is_not_answered_from_memory) \
+    X(uow_stale, row_that_went_with_a_raw_deletion_of_its_parent_is_not_answered_from_memory) \
+    X(uow_stale, rows_that_went_away_inside_a_nested_session_are_there_again) \
+    X(uow_stale, refresh_of_a_row_that_is_gone_says_so) \
+    X(uow_stale, value_that_the_session_wrote_by_sql_is_not_answered_from_memory) \
+    X(uow_stale, version_that_a_set_based_write_counted_up_is_read) \
+    X(uow_stale, defaults_of_the_database_are_on_the_object_at_its_next_use) \
+    X(uow_stale, row_with_defaults_of_the_database_is_updated_with_all_columns_compared) \
+    X(uow_stale, change_beside_an_unread_default_leaves_the_default) \
+    X(uow_stale, value_given_for_a_default_is_kept) \
+    X(uow_stale, value_that_a_trigger_made_is_on_the_object_at_its_next_use) \
+    X(uow_stale, pending_row_is_found_by_the_key_that_the_flush_stores) \
+    X(uow_stale, changed_key_is_refused_by_name_and_can_be_set_back) \
+    X(uow_stale, query_that_meets_an_invalid_pending_row_says_which)
 #define NXT_UOW_UNDO_CASES(X) \
     X(uow_undo, flushed_change_is_written_again_after_rollback) \
     X(uow_undo, pending_change_is_written_again_after_rollback) \
@@ -107,13 +132,31 @@
     X(uow_unique, value_that_cannot_be_freed_first_is_an_error_that_loses_nothing) \
     X(uow_unique, swap_of_one_of_two_columns_is_written) \
     X(uow_unique, values_passed_on_in_a_nested_session_that_is_undone)
+#define NXT_UOW_VALUES_CASES(X) \
+    X(uow_values, numbers_are_quiet) \
+    X(uow_values, decimals_are_quiet) \
+    X(uow_values, documents_and_texts_are_quiet) \
+    X(uow_values, times_and_vectors_are_quiet) \
+    X(uow_values, empty_text_and_null_differ) \
+    X(uow_values, value_behind_an_absent_optional_is_no_change) \
+    X(uow_values, memory_of_values_is_the_callers_again_after_the_flush) \
+    X(uow_values, memory_of_an_equal_value_is_the_callers_again_after_the_flush) \
+    X(uow_values, memory_of_a_value_is_the_callers_again_after_a_save_outside_sessions) \
+    X(uow_values, memory_of_a_value_that_was_undone_is_not_read) \
+    X(uow_values, parts_of_a_composite_reference_are_the_callers_again_after_the_flush) \
+    X(uow_values, memory_of_conditions_is_not_read_after_the_step) \
+    X(uow_values, values_that_are_none_of_their_type_are_refused_when_read) \
+    X(uow_values, version_at_the_end_of_its_range_is_an_error) \
+    X(uow_values, version_of_a_set_based_write_at_the_end_of_its_range_is_an_error)
 
 #define NXT_UOW_CASES(X) \
     NXT_UOW_JOINED_CASES(X) \
     NXT_UOW_NESTED_CASES(X) \
     NXT_UOW_ORDER_CASES(X) \
+    NXT_UOW_STALE_CASES(X) \
     NXT_UOW_UNDO_CASES(X) \
-    NXT_UOW_UNIQUE_CASES(X)
+    NXT_UOW_UNIQUE_CASES(X) \
+    NXT_UOW_VALUES_CASES(X)
 /* clang-format on */
 
 NXT_UOW_CASES(NXT_DECLARE_CASE)

@@ -1,8 +1,8 @@
 /*
  * uow_kit - the entities of the cases about units of work, and what those cases share.
  *
- * A case about units of work maps entities of its own: it gets a loop without a database and begins with uow_map. Each entity exists
- * for the property that its comment names.
+ * A case about units of work maps entities of its own: it gets a loop without a database and begins with uow_map. Each entity
+ * exists for the property that its comment names.
  */
 #ifndef NXT_UOW_KIT_H
 #define NXT_UOW_KIT_H
