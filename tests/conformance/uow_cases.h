@@ -61,6 +61,27 @@
     X(uow_order, changed_row_that_refers_to_a_row_being_deleted_is_refused) \
     X(uow_order, row_that_refers_to_a_deleted_row_is_refused) \
     X(uow_order, row_that_refers_to_a_forgotten_new_row_is_refused)
+#define NXT_UOW_OUTCOMES_CASES(X) \
+    X(uow_outcomes, partial_commit_is_told_and_mended) \
+    X(uow_outcomes, partial_commit_over_databases_of_two_kinds_is_told_and_mended) \
+    X(uow_outcomes, partial_end_is_told) \
+    X(uow_outcomes, partial_end_over_databases_of_two_kinds_is_told) \
+    X(uow_outcomes, failed_commit_of_the_primary_loses_nothing) \
+    X(uow_outcomes, failed_commit_of_the_primary_of_another_kind_loses_nothing) \
+    X(uow_outcomes, failed_end_of_the_primary_rolls_back_both) \
+    X(uow_outcomes, failed_commit_of_one_database_loses_nothing) \
+    X(uow_outcomes, what_a_function_committed_stays_once) \
+    X(uow_outcomes, function_that_ended_its_session_has_done_it_once) \
+    X(uow_outcomes, failure_that_a_function_swallowed_comes_again_at_its_end) \
+    X(uow_outcomes, function_that_leaves_a_nested_session_open_fails_and_stores_nothing) \
+    X(uow_outcomes, operation_that_a_function_left_in_flight_is_part_of_it) \
+    X(uow_outcomes, function_that_returns_a_failure_stores_nothing) \
+    X(uow_outcomes, partial_commit_of_a_function_is_not_run_again) \
+    X(uow_outcomes, lost_race_of_a_commit_stores_nothing) \
+    X(uow_outcomes, lost_race_of_an_end_stores_nothing) \
+    X(uow_outcomes, lost_race_of_a_save_outside_sessions_is_rolled_back) \
+    X(uow_outcomes, lost_race_of_a_deletion_outside_sessions_is_rolled_back) \
+    X(uow_outcomes, rows_of_a_failed_flush_are_all_pending_still)
 #define NXT_UOW_STALE_CASES(X) \
     X(uow_stale, row_with_a_local_member_set_takes_the_newer_values) \
     X(uow_stale, row_with_a_volatile_member_set_takes_the_newer_values) \
@@ -153,6 +174,7 @@
     NXT_UOW_JOINED_CASES(X) \
     NXT_UOW_NESTED_CASES(X) \
     NXT_UOW_ORDER_CASES(X) \
+    NXT_UOW_OUTCOMES_CASES(X) \
     NXT_UOW_STALE_CASES(X) \
     NXT_UOW_UNDO_CASES(X) \
     NXT_UOW_UNIQUE_CASES(X) \
