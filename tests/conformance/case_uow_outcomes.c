@@ -276,8 +276,7 @@ CASE(uow_outcomes, operation_that_a_function_left_in_flight_is_part_of_it)
         nx_error error;
         cr_expect_eq(run(&a, &error), a.with);
         STORES(f, "SELECT count(*) FROM named", fails ? 0 : 1);
-        nx_for_each_completion (f->loop, c)
-            ;
+        uow_take_the_rest(f);
         uow_do(f, f->db, "DELETE FROM named");
     }
 }

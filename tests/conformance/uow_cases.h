@@ -7,6 +7,21 @@
 #include "cases.h"
 
 /* clang-format off */
+#define NXT_UOW_CANCEL_CASES(X) \
+    X(uow_cancel, one_of_many_queued_operations_is_cancelled_at_each_position) \
+    X(uow_cancel, one_of_many_queued_operations_is_late_at_each_position) \
+    X(uow_cancel, commit_is_stopped_at_each_position) \
+    X(uow_cancel, commit_over_two_databases_is_stopped_at_each_position) \
+    X(uow_cancel, commit_over_databases_of_two_kinds_is_stopped_at_each_position) \
+    X(uow_cancel, flush_is_stopped_at_each_position) \
+    X(uow_cancel, nested_session_is_freed_under_its_operations) \
+    X(uow_cancel, root_session_is_freed_under_the_operations_of_its_nested_one) \
+    X(uow_cancel, session_is_freed_under_its_queued_operations) \
+    X(uow_cancel, session_is_freed_under_a_stream) \
+    X(uow_cancel, database_is_freed_under_sessions_in_every_state) \
+    X(uow_cancel, database_is_closed_under_sessions_in_every_state) \
+    X(uow_cancel, loop_is_closed_under_sessions_in_every_state) \
+    X(uow_cancel, sessions_wait_for_the_only_connection)
 #define NXT_UOW_JOINED_CASES(X) \
     X(uow_joined, outer_one_goes_on_after_a_joined_rollback) \
     X(uow_joined, freed_without_an_end_the_outer_one_must_be_rolled_back) \
@@ -82,6 +97,23 @@
     X(uow_outcomes, lost_race_of_a_save_outside_sessions_is_rolled_back) \
     X(uow_outcomes, lost_race_of_a_deletion_outside_sessions_is_rolled_back) \
     X(uow_outcomes, rows_of_a_failed_flush_are_all_pending_still)
+#define NXT_UOW_QUEUE_CASES(X) \
+    X(uow_queue, steps_on_one_row_behave_as_if_awaited) \
+    X(uow_queue, steps_on_one_row_of_a_session_behave_as_if_awaited) \
+    X(uow_queue, two_saves_of_one_new_row_are_one_row) \
+    X(uow_queue, save_and_deletion_of_one_new_row_leave_none) \
+    X(uow_queue, saves_of_one_row_with_a_version_count_it_up) \
+    X(uow_queue, saves_of_many_rows_have_their_own_answers) \
+    X(uow_queue, refused_deletion_of_one_row_does_not_poison_later_flushes) \
+    X(uow_queue, refused_pending_deletion_is_taken_back_by_refresh) \
+    X(uow_queue, refused_pending_deletion_succeeds_when_it_is_possible) \
+    X(uow_queue, flushes_and_queries_queued_at_once_see_each_other) \
+    X(uow_queue, failure_in_the_middle_of_a_queue_is_told_where_it_is) \
+    X(uow_queue, one_failing_end_among_many_fails_alone) \
+    X(uow_queue, transaction_that_the_database_rolled_back_is_whole_or_told) \
+    X(uow_queue, transaction_statements_of_the_program_are_refused_or_told) \
+    X(uow_queue, references_to_objects_from_elsewhere_are_refused_by_name) \
+    X(uow_queue, read_only_session_refuses_every_write_and_goes_on)
 #define NXT_UOW_STALE_CASES(X) \
     X(uow_stale, row_with_a_local_member_set_takes_the_newer_values) \
     X(uow_stale, row_with_a_volatile_member_set_takes_the_newer_values) \
@@ -171,10 +203,12 @@
     X(uow_values, version_of_a_set_based_write_at_the_end_of_its_range_is_an_error)
 
 #define NXT_UOW_CASES(X) \
+    NXT_UOW_CANCEL_CASES(X) \
     NXT_UOW_JOINED_CASES(X) \
     NXT_UOW_NESTED_CASES(X) \
     NXT_UOW_ORDER_CASES(X) \
     NXT_UOW_OUTCOMES_CASES(X) \
+    NXT_UOW_QUEUE_CASES(X) \
     NXT_UOW_STALE_CASES(X) \
     NXT_UOW_UNDO_CASES(X) \
     NXT_UOW_UNIQUE_CASES(X) \

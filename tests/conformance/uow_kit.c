@@ -75,6 +75,14 @@ nx_status uow_status(nxt_fixture *f, nx_op op)
     return c.status;
 }
 
+void uow_take_the_rest(nxt_fixture *f)
+{
+    nx_for_each_completion(f->loop, c)
+    {
+        cr_expect_neq(c->status, NX_ESTALE);
+    }
+}
+
 void uow_is_free(nxt_fixture *f, nx_db *db, const char *table)
 {
     char sql[128];

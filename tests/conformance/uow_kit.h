@@ -109,6 +109,8 @@ void *uow_new(nx_session *s, const nx_entity *entity);
 void uow_turns(nxt_fixture *f, int turns);
 /* The status of an operation that may end in any way; its completion is given back. */
 nx_status uow_status(nxt_fixture *f, nx_op op);
+/* Completions of operations that a case does not await. */
+void uow_take_the_rest(nxt_fixture *f);
 /* Nobody holds a lock: a write from outside of sessions succeeds. */
 void uow_is_free(nxt_fixture *f, nx_db *db, const char *table);
 
