@@ -58,6 +58,17 @@ void nxt_run(const nxt_provider *provider, nxt_case run)
     nxt_close(&f);
 }
 
+void nxt_run_unmapped(const nxt_provider *provider, nxt_case run)
+{
+    nxt_fixture f;
+
+    nxt_open(&f, provider);
+    run(&f);
+    nx_completion c = OK(&f, nx_select_raw(f.db, "SELECT 1", nx_no_args, NULL));
+    nxt_seen(&f, &c);
+    nxt_close(&f);
+}
+
 nx_completion nxt_await(nxt_fixture *f, nx_op op, nx_status status, const char *file, int line)
 {
     nx_completion c = nx_await(f->loop, op);

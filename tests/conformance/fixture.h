@@ -36,6 +36,9 @@ typedef void (*nxt_case)(nxt_fixture *f);
 /* Run one case on an empty database with all entities mapped. */
 void nxt_run(const nxt_provider *provider, nxt_case run);
 
+/* The same for a case that maps entities of its own: it gets a loop and sets f->db. */
+void nxt_run_unmapped(const nxt_provider *provider, nxt_case run);
+
 /* A loop and the place for databases, nothing bound. */
 void nxt_open(nxt_fixture *f, const nxt_provider *provider);
 void nxt_close(nxt_fixture *f);

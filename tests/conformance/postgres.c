@@ -1,7 +1,7 @@
 /*
  * postgres - the conformance list on PostgreSQL: by a Unix socket, by TCP under TLS, and through a pooler in transaction mode.
  */
-#include "cases.h"
+#include "uow_cases.h"
 #include "tests/support/pg_kit.h"
 
 /* A test is a process of its own; one of them has a second fixture inside the first. */
@@ -65,7 +65,7 @@ static const nxt_provider by_socket = { .name = "postgres", .make = make_by_sock
 static const nxt_provider by_tls = { .name = "postgres", .make = make_by_tls, .remove = remove_schemas };
 static const nxt_provider by_pooler = { .name = "postgres", .make = make_by_pooler, .remove = remove_schemas };
 
-enum { SECONDS_MAX = 60 };
+enum { SECONDS_MAX = 60, UNMAPPED_SECONDS_MAX = 20 };
 
 #define BY_SOCKET(subject, name)                                                                   \
     Test(postgres_socket, subject##_##name, .timeout = SECONDS_MAX) { nxt_run(&by_socket, nxt_##subject##_##name); }
@@ -103,9 +103,28 @@ static void run_by_pooler(nxt_case run)
 #define BY_POOLER(subject, name)                                                                   \
     Test(postgres_pooler, subject##_##name, .timeout = SECONDS_MAX) { run_by_pooler(nxt_##subject##_##name); }
 
+#define UNMAPPED_BY_SOCKET(subject, name)                                                          \
+    Test(postgres_socket, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                       \
+    {                                                                                              \
+        nxt_run_unmapped(&by_socket, nxt_##subject##_##name);                                      \
+    }
+#define UNMAPPED_BY_TLS(subject, name)                                                             \
+    Test(postgres_tls, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                          \
+    {                                                                                              \
+        nxt_run_unmapped(&by_tls, nxt_##subject##_##name);                                         \
+    }
+#define UNMAPPED_BY_POOLER(subject, name)                                                          \
+    Test(postgres_pooler, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX)                       \
+    {                                                                                              \
+        nxt_run_unmapped(&by_pooler, nxt_##subject##_##name);                                      \
+    }
+
 NXT_CASES(BY_SOCKET)
 NXT_SHARED_CASES(BY_SOCKET)
 NXT_CASES(BY_TLS)
 NXT_SHARED_CASES(BY_TLS)
 NXT_CASES(BY_POOLER)
 NXT_SHARED_CASES(BY_POOLER)
+NXT_UOW_CASES(UNMAPPED_BY_SOCKET)
+NXT_UOW_CASES(UNMAPPED_BY_TLS)
+NXT_UOW_CASES(UNMAPPED_BY_POOLER)

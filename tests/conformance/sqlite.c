@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cases.h"
+#include "uow_cases.h"
 
 static void make_file(nxt_fixture *f, int number, nx_bind_options *ret_options)
 {
@@ -40,13 +40,20 @@ static void remove_memory(nxt_fixture *f)
 static const nxt_provider file = { .name = "sqlite", .make = make_file, .remove = remove_file };
 static const nxt_provider memory = { .name = "sqlite", .make = make_memory, .remove = remove_memory };
 
-enum { SECONDS_MAX = 60 };
+enum { SECONDS_MAX = 60, UNMAPPED_SECONDS_MAX = 20 };
 
 #define ON_FILE(subject, name)                                                                     \
     Test(sqlite_file, subject##_##name, .timeout = SECONDS_MAX) { nxt_run(&file, nxt_##subject##_##name); }
 #define IN_MEMORY(subject, name)                                                                   \
     Test(sqlite_memory, subject##_##name, .timeout = SECONDS_MAX) { nxt_run(&memory, nxt_##subject##_##name); }
 
+#define UNMAPPED_ON_FILE(subject, name)                                                            \
+    Test(sqlite_file, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX) { nxt_run_unmapped(&file, nxt_##subject##_##name); }
+#define UNMAPPED_IN_MEMORY(subject, name)                                                          \
+    Test(sqlite_memory, subject##_##name, .timeout = UNMAPPED_SECONDS_MAX) { nxt_run_unmapped(&memory, nxt_##subject##_##name); }
+
 NXT_CASES(ON_FILE)
 NXT_SHARED_CASES(ON_FILE)
 NXT_CASES(IN_MEMORY)
+NXT_UOW_CASES(UNMAPPED_ON_FILE)
+NXT_UOW_CASES(UNMAPPED_IN_MEMORY)
