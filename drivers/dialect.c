@@ -1,5 +1,5 @@
 /*
- * dialect - identifiers, the part of the dialects that is the same for all.
+ * dialect - identifiers and JSON texts, the part of the dialects that is the same for all.
  */
 #include "drivers/dialect.h"
 
@@ -20,6 +20,27 @@ void nxi_quote(const nxi_dialect *dialect, const char *name, nxi_buf *sql)
         start = found + 1;
     }
     nxi_buf_putc(sql, dialect->quote);
+}
+
+void nxi_put_json(nx_text text, nxi_buf *json)
+{
+    size_t start = 0;
+
+    nxi_buf_putc(json, '"');
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        nxi_buf_put(json, text.data + start, i - start);
+        if (c == '"' || c == '\\')
+            nxi_buf_printf(json, "\\%c", c);
+        else
+            nxi_buf_printf(json, "\\u%04x", c);
+        start = i + 1;
+    }
+    if (start < text.size)
+        nxi_buf_put(json, text.data + start, text.size - start);
+    nxi_buf_putc(json, '"');
 }
 
 bool nxi_identifier_is_valid(const nxi_dialect *dialect, const char *name)

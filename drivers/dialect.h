@@ -12,6 +12,34 @@ typedef void nxi_placeholder(void *context, nxi_buf *sql);
 
 typedef enum nxi_aggregate { NXI_AGGREGATE_SUM, NXI_AGGREGATE_AVG, NXI_AGGREGATE_MIN, NXI_AGGREGATE_MAX } nxi_aggregate;
 
+/*
+ * How the catalogue is asked about the mapped tables (engine/catalog.h), all at once. The parameter of `query` is a JSON array
+ * of their names, where they have indexes from 0. Each row of the answer is a fact: kind, table (index), name, detail, extra
+ * (texts or NULL), number. There are none of a table that is not there. Rows of one table, kind and name are next to each
+ * other, a unique's in the order of its columns. Kinds:
+ *   table    detail "table", "view", or "foreign" (the rows are elsewhere, and so are their triggers and types)
+ *   column   name; detail: type; number: its modifier. What `rounds` is asked about
+ *   made     name: a column that the database computes
+ *   check    detail: a column, or NULL: all, that is not free to be NULL; number 1: by a CHECK, whose name it is
+ *   unique   name; detail: a column; extra: the schema if it is DEFERRABLE
+ *   touch    name: "i", "u", "d"; number: index of a table whose rows that verb touches, -1: of all
+ *   trigger  the same; extra: what is done there, "i", "u", "d"; detail: CREATE TRIGGER, for `fires`: then it touches all
+ *   create   detail: CREATE TABLE, for `checks` and `replaces`
+ */
+typedef struct nxi_catalog_source {
+    const char *before;              /* a statement in the same transaction, which is one of their own; NULL: none */
+    const char *query;
+    bool ignores_case;               /* of names */
+    /* Whether a column of that type may store something else than a valid value of the mapped column. */
+    bool (*rounds)(const nxi_column *column, const char *type, int64_t modifier);
+    /* Whether that trigger is for INSERT 'i', UPDATE 'u' or DELETE 'd'. From here on: NULL where there are no such facts. */
+    bool (*fires)(const char *create_trigger, char verb);
+    /* Whether a CHECK names the column. */
+    bool (*checks)(const char *create_table, const char *column);
+    /* Whether an INSERT or UPDATE of that table may delete rows by ON CONFLICT REPLACE. */
+    bool (*replaces)(const char *create_table);
+} nxi_catalog_source;
+
 typedef struct nxi_dialect {
     const char *name;
     char quote;                      /* around identifiers, doubled inside */
@@ -58,6 +86,8 @@ typedef struct nxi_dialect {
      * expression is NULL; what holds for some rows only is left out, and may be SQLite's INTEGER PRIMARY KEY.
      */
     const char *table_uniques;
+    /* NULL: the catalogue is not asked; what the mapping says is all that is known. */
+    const nxi_catalog_source *catalog;
     /* What follows the closing parenthesis of CREATE TABLE, e.g. " ENGINE=InnoDB"; may be NULL. */
     const char *table_suffix;
     /* What follows a column that is compared or sorted, so that it goes by value: " COLLATE x", or "". */
@@ -94,6 +124,8 @@ typedef struct nxi_dialect {
 
 /* "name" with quotes, doubled inside. */
 void nxi_quote(const nxi_dialect *dialect, const char *name, nxi_buf *sql);
+/* The text as JSON, with quotes. */
+void nxi_put_json(nx_text text, nxi_buf *json);
 /* Not empty, no zero byte, valid UTF-8, within the length. */
 bool nxi_identifier_is_valid(const nxi_dialect *dialect, const char *name);
 /*

@@ -4,6 +4,7 @@
 #include "engine/db.h"
 
 #include "engine/bulk.h"
+#include "engine/catalog.h"
 #include "engine/query.h"
 #include "engine/session.h"
 
@@ -58,7 +59,8 @@ static void call_done(nxi_request *request)
     op->stop = NULL;
     op->context = NULL;
     call->db->calls--;
-    record(call, nxi_core_now(op->loop->core));
+    if (!call->is_internal)
+        record(call, nxi_core_now(op->loop->core));
     if (NXI_UNLIKELY(request->token != NULL))
         nxi_token_detach(call);
     call->then(call);
@@ -96,7 +98,7 @@ static void submit(nxi_call *call, bool to_end)
     }
     if (NXI_UNLIKELY(call->db->token_texts.insert != NULL))
         nxi_token_attach(call);
-    for (size_t i = 0; i < request->step_count; i++)
+    for (size_t i = 0; i < request->step_count && !call->is_internal; i++)
         if (request->steps[i].statement != NULL)
             nxi_trace_sql(&call->db->trace, request->steps[i].statement, request->steps[i].values, request->steps[i].value_count);
     request->queued_ns = nxi_core_now(op->loop->core);
@@ -151,6 +153,7 @@ nx_db *nxi_db_new(nx_loop *loop, const nx_entity *const *entities)
     nxi_arena_init(&db->arena, loop->memory);
     nxi_arena_init(&db->stats_arena, loop->memory);
     nxi_buf_init(&db->stats_text, loop->memory);
+    nxi_buf_init(&db->catalog_answer, loop->memory);
     nxi_statements_init(&db->statements, loop->memory);
     nxi_map_init(&db->rows, loop->memory);
     nxi_trace_init(&db->trace, loop->memory);
@@ -201,6 +204,7 @@ void nxi_db_free(nx_db *db)
     nxi_trace_fini(&db->trace);
     nxi_stats_fini(&db->stats);
     nxi_buf_fini(&db->stats_text);
+    nxi_buf_fini(&db->catalog_answer);
     nxi_arena_fini(&db->stats_arena);
     nxi_statements_fini(&db->statements);
     nxi_release(loop->memory, db->entities);
@@ -331,6 +335,17 @@ static const char *join_ddl(nx_db *db)
     return ddl;
 }
 
+/* What is known before the catalogue is asked. False: out of memory. */
+static bool read_mapping(nx_db *db)
+{
+    nxi_arena scratch;
+
+    nxi_arena_init(&scratch, db->loop->memory);
+    bool done = nxi_catalog_read(&db->tables, db->driver->dialect, NULL, &db->arena, &scratch);
+    nxi_arena_fini(&scratch);
+    return done;
+}
+
 static nx_status map_entities(nx_db *db, nx_error *error)
 {
     const nxi_dialect *dialect = db->driver->dialect;
@@ -345,7 +360,7 @@ static nx_status map_entities(nx_db *db, nx_error *error)
     if (status != NX_OK)
         goto fail;
     db->ddl = join_ddl(db);
-    if (db->ddl == NULL) {
+    if (db->ddl == NULL || !read_mapping(db)) {
         status = nxi_fail(error, NX_ENOMEM, "no memory for the mapping");
         goto fail;
     }
@@ -377,14 +392,18 @@ static nxi_call *script_call(nx_db *db, nxi_op *op, const char *first, const cha
     return call;
 }
 
+static void catalog_asked(nx_db *db, nxi_op *op)
+{
+    if (db->token_texts.insert != NULL)
+        nxi_token_find(db, op);
+    else
+        nxi_op_finish(op);
+}
+
 static void tables_created(nxi_call *call)
 {
-    if (!nxi_call_is_ok(call))
-        return;
-    if (call->db->token_texts.insert != NULL)
-        nxi_token_find(call->db, call->op);
-    else
-        nxi_op_finish(call->op);
+    if (nxi_call_is_ok(call))
+        nxi_catalog_ask(call->db, call->op, catalog_asked);
 }
 
 void nxi_db_create(nx_db *db, nxi_op *op)
@@ -421,10 +440,8 @@ void nxi_db_map(nx_db *db, nxi_op *op, bool create)
     }
     if (create)
         nxi_db_create(db, op);
-    else if (db->token_texts.insert != NULL)
-        nxi_token_find(db, op);
     else
-        nxi_op_finish(op);
+        nxi_catalog_ask(db, op, catalog_asked);
 }
 
 const nxi_table *nxi_db_table(const nx_db *db, const nx_entity *entity)

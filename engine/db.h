@@ -26,6 +26,7 @@ struct nx_db {
     nxi_arena arena;                /* mapping */
     bool mapped;
     nxi_tables tables;
+    nxi_buf catalog_answer;         /* the last one, see catalog.h */
     const char *const *create_list; /* CREATE statements, ends with NULL */
     const char *ddl;
     nxi_statements statements;
@@ -51,6 +52,7 @@ struct nxi_call {
     void (*then)(nxi_call *call);   /* after it is done, on the loop's thread */
     bool wrote;                     /* the transaction that it commits has written, or may have */
     bool has_spare_step;            /* behind its steps */
+    bool is_internal;               /* not the program's: in no statistics, shown to nobody */
     nxi_token token;
 };
 

@@ -57,7 +57,27 @@ typedef struct nxi_unique {
     const nxi_column *columns[];
 } nxi_unique;
 
-/* The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards. */
+/* What the catalogue says is unique in a table besides the mapped key, for all its rows, and over mapped columns only. */
+typedef struct nxi_real_unique {
+    const char *name;
+    const char *constraint; /* DEFERRABLE: what SET CONSTRAINTS calls it, quoted, with its schema; else NULL */
+    const uint16_t *columns;/* indexes in table->columns */
+    size_t count;
+    bool deferrable;
+} nxi_real_unique;
+
+/* Tables of the mapping whose rows a statement may delete or change besides the rows that it names. */
+typedef struct nxi_touched {
+    const nxi_table *const *tables;
+    size_t count;
+    bool all;               /* any row of any table, the rows that the statement names too */
+} nxi_touched;
+
+/*
+ * The compiled mapping of an entity in one database; see table.h for how it is made. Constant afterwards, but for what
+ * catalog.h finds out: that is replaced when the catalogue is asked again and says something else. What it pointed to lives as
+ * long as the mapping. Only the loop's thread reads it.
+ */
 struct nxi_table {
     const nx_entity *entity;
     void *db;                        /* nx_db; not for drivers */
@@ -78,13 +98,25 @@ struct nxi_table {
     bool in_cycle;                   /* references form a cycle through this table (also to itself) */
     bool has_calls;                  /* some field has an initial_call */
     bool has_references, has_defaults, has_pointers; /* some column refers, has a default in the database, holds a pointer */
-    bool has_triggers, is_view;
     const void *initial;             /* image of a new row */
     const uint16_t *field_column;    /* per field: its first column, UINT16_MAX: none */
     const nxi_unique *uniques;       /* the key is among them */
     const nxi_table *root;           /* itself, or the root of its inheritance tree */
     const uint16_t *checked;         /* indexes of the columns with any checks; private to prepare.c */
     size_t checked_count;
+    /* Of catalog.h. A bit for each column, never one of the key; NULL: of no column. */
+    const uint64_t *made;            /* after an INSERT the database may hold another value than the row */
+    const uint64_t *defaulted;       /* of `made`: only if the INSERT left the column out */
+    const uint64_t *rounded;         /* of `made`: only if a value was written, by an INSERT or an UPDATE */
+    const uint64_t *update_made;     /* after any UPDATE of the row the database may hold another value, whatever it sets */
+    nxi_touched inserts_touch, updates_touch, deletes_touch;
+    const uint64_t *passable;        /* may be NULL for a moment, as nothing in the database sees that, nor refuses it */
+    const nxi_real_unique *real_uniques;
+    size_t real_unique_count;
+    bool is_catalogued;              /* the catalogue has answered, and the table is there; else only the mapping has spoken */
+    bool is_view;
+    bool has_triggers;               /* or rules: some statement touches all, see above */
+    bool has_checks;                 /* a CHECK names a column for which the mapping writes none */
 };
 
 typedef enum nxi_row_state {

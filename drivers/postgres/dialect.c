@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 
+#include "drivers/postgres/catalog.h"
 #include "drivers/postgres/sqltype.h"
 
 static void column_type(const nxi_column *column, nxi_buf *sql)
@@ -273,6 +274,7 @@ const nxi_dialect nxi_pg_dialect = {
     .schema_lock = "SELECT pg_catalog.pg_advisory_xact_lock(31073815462113901)",
     .table_columns = table_columns,
     .table_uniques = table_uniques,
+    .catalog = &nxi_pg_catalog,
     .collation = collation,
     .in_list = in_list,
     .in_render = in_render,

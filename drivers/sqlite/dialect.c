@@ -166,27 +166,6 @@ static void in_render(const nxi_column *column, const char *lhs, bool negated, s
     nxi_buf_puts(sql, array ? "))" : ")");
 }
 
-static void json_text(nx_text text, nxi_buf *json)
-{
-    size_t start = 0;
-
-    nxi_buf_putc(json, '"');
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        nxi_buf_put(json, text.data + start, i - start);
-        if (c == '"' || c == '\\')
-            nxi_buf_printf(json, "\\%c", c);
-        else
-            nxi_buf_printf(json, "\\u%04x", c);
-        start = i + 1;
-    }
-    if (start < text.size)
-        nxi_buf_put(json, text.data + start, text.size - start);
-    nxi_buf_putc(json, '"');
-}
-
 static bool json_value(const nx_value *value, nxi_arena *arena, nxi_buf *json)
 {
     char text[NX_TEXT_FORM_SIZE];
@@ -209,7 +188,7 @@ static bool json_value(const nx_value *value, nxi_arena *arena, nxi_buf *json)
     }
     if (!nxi_sq_text_form(value, text, arena, &form))
         return false;
-    json_text(form, json);
+    nxi_put_json(form, json);
     return true;
 }
 
@@ -292,4 +271,5 @@ const nxi_dialect nxi_sq_dialect = {
     .table_uniques = "SELECT i.name AS name, c.name AS column_name "
                      "FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c WHERE i.\"unique\" AND NOT i.partial ORDER "
                      "BY i.name, c.seqno",
+    .catalog = &nxi_sq_catalog,
 };

@@ -291,5 +291,6 @@ void nxi_sq_writer_serve(nxi_sq_worker *worker, nxi_request *batch);
 int64_t nxi_sq_writer_wake_at(const nxi_sq_worker *worker);
 
 extern const nxi_dialect nxi_sq_dialect;
+extern const nxi_catalog_source nxi_sq_catalog; /* catalog.c */
 
 #endif
