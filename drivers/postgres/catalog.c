@@ -93,7 +93,9 @@
 /* Rows that come into being touch none that are there. */
 #define FACTS_OF_TOUCHES                                                                                                         \
     "UNION ALL SELECT DISTINCT 'touch', r.owner, r.verb, NULL, NULL, t.owner, 0 FROM reach AS r "                                \
-    "JOIN mapped AS t ON t.oid = r.oid WHERE r.verb <> 'i' AND r.mode NOT IN ('I', 'U', 'D') "                                   \
+    "JOIN mapped AS m ON m.owner = r.owner JOIN mapped AS t ON t.oid = r.oid WHERE r.verb <> 'i' AND r.mode NOT IN ('I', 'U', "  \
+    "'D') "                                                                                                                      \
+    "AND NOT (r.mode = 'x' AND t.oid = m.oid) "                                                                                  \
     "UNION ALL SELECT 'touch', f.owner, f.verb, NULL, NULL, -1, 0 FROM fired AS f"
 
 static const char query[] = MAPPED REACH TYPES FIRED
