@@ -26,6 +26,7 @@ typedef enum mark {
     MARK_ROUNDED,
     MARK_COMPUTED,
     MARK_WATCHED, /* something would see that the column is NULL */
+    MARK_PASSABLE,
     MARK_MADE,
     MARK_UPDATE_MADE,
     MARK_COUNT
@@ -33,7 +34,7 @@ typedef enum mark {
 
 typedef struct unique_item {
     struct unique_item *next;
-    nxi_stored_unique unique;
+    nxi_real_unique unique;
 } unique_item;
 
 /* What is found out about a table. */
@@ -99,7 +100,7 @@ static bool drafts_make(reader *r)
 
 /* ------------------------------------------------------------------------------ uniques */
 
-static void add_unique(reader *r, const nxi_table *table, const nxi_stored_unique *unique)
+static void add_unique(reader *r, const nxi_table *table, const nxi_real_unique *unique)
 {
     draft *d = &r->drafts[table->index];
     unique_item *item = NXI_ARENA_NEW(r->scratch, unique_item);
@@ -123,50 +124,7 @@ static uint16_t *new_columns(reader *r, const nxi_table *table)
     return columns;
 }
 
-/* A reference to a composite key is several columns. */
-static void put_field(const nxi_table *table, uint16_t field, nxi_stored_unique *unique, uint16_t *columns)
-{
-    for (uint16_t i = 0; i < table->column_count && unique->count < table->column_count; i++) {
-        if (table->columns[i].field_index == field)
-            columns[unique->count++] = i;
-    }
-}
-
-static void declare_uniques(reader *r, const nxi_table *table)
-{
-    const nx_entity *entity = table->entity;
-
-    for (uint16_t f = 0; f < entity->field_count; f++) {
-        nxi_stored_unique unique = { .null_column = UINT16_MAX };
-
-        if (!entity->fields[f].unique || table->field_column[f] == UINT16_MAX || table->columns[table->field_column[f]].is_key)
-            continue;
-        uint16_t *columns = new_columns(r, table);
-        if (columns == NULL)
-            return;
-        put_field(table, f, &unique, columns);
-        unique.columns = columns;
-        add_unique(r, table, &unique);
-    }
-    for (size_t i = 0; entity->uniques != NULL && entity->uniques[i] != NULL; i++) {
-        nxi_stored_unique unique = { .null_column = UINT16_MAX };
-        const char *names = entity->uniques[i];
-        uint16_t *columns = new_columns(r, table);
-        nx_text name;
-
-        if (columns == NULL)
-            return;
-        while (nxi_list_next(&names, &name)) {
-            const nxi_column *column = nxi_table_column(table, name);
-            if (column != NULL)
-                put_field(table, column->field_index, &unique, columns);
-        }
-        unique.columns = columns;
-        add_unique(r, table, &unique);
-    }
-}
-
-static bool is_mapped_key(const nxi_table *table, const nxi_stored_unique *unique)
+static bool is_mapped_key(const nxi_table *table, const nxi_real_unique *unique)
 {
     if (unique->count != table->key_count)
         return false;
@@ -419,7 +377,7 @@ static size_t read_unique(reader *r, const nx_rows *rows, size_t from)
     if (!fact_at(r, rows, from, &first) || first.name == NULL)
         return from + 1;
     const nxi_table *table = &r->tables->list[first.table];
-    nxi_stored_unique unique = { .null_column = UINT16_MAX, .deferrable = first.extra != NULL };
+    nxi_real_unique unique = { .deferrable = first.extra != NULL };
     uint16_t *columns = new_columns(r, table);
     bool is_mapped = columns != NULL;
 
@@ -511,14 +469,12 @@ static void conclude_columns(const reader *r, const nxi_table *table)
             d->marks[MARK_DEFAULTED][c / 64] &= ~(UINT64_C(1) << (c % 64));
     }
     for (size_t c = 0; c < table->key_count; c++) {
-        for (size_t m = 0; m < MARK_COUNT; m++) {
-            if (m != MARK_WATCHED)
-                d->marks[m][c / 64] &= ~(UINT64_C(1) << (c % 64));
-        }
+        for (size_t m = 0; m < MARK_COUNT; m++)
+            d->marks[m][c / 64] &= ~(UINT64_C(1) << (c % 64));
     }
-    for (size_t c = 0; c < table->column_count; c++) {
-        if (computes || table->columns[c].is_key)
-            set_bit(d->marks[MARK_WATCHED], c);
+    for (size_t c = table->key_count; d->is_there && !computes && c < table->column_count; c++) {
+        if (!has_bit(d->marks[MARK_WATCHED], c))
+            set_bit(d->marks[MARK_PASSABLE], c);
     }
 }
 
@@ -555,41 +511,32 @@ static void put_touched(reader *r, const nxi_table *table, verb v, nxi_touched *
 
 static void put_uniques(reader *r, const draft *d, nxi_table *table)
 {
-    nxi_stored_unique *list = d->unique_count == 0 ? NULL : NXI_ARENA_ARRAY(r->arena, nxi_stored_unique, d->unique_count);
+    nxi_real_unique *list = d->unique_count == 0 ? NULL : NXI_ARENA_ARRAY(r->arena, nxi_real_unique, d->unique_count);
 
     r->no_memory |= d->unique_count != 0 && list == NULL;
-    table->stored_uniques = list;
-    table->stored_unique_count = 0;
-    for (const unique_item *item = d->uniques; list != NULL && item != NULL; item = item->next) {
-        nxi_stored_unique *unique = &list[table->stored_unique_count++];
-
-        *unique = item->unique;
-        for (size_t i = 0; d->is_there && i < unique->count && unique->null_column == UINT16_MAX; i++) {
-            if (!has_bit(d->marks[MARK_WATCHED], unique->columns[i]))
-                unique->null_column = unique->columns[i];
-        }
-    }
+    table->real_uniques = list;
+    table->real_unique_count = 0;
+    for (const unique_item *item = d->uniques; list != NULL && item != NULL; item = item->next)
+        list[table->real_unique_count++] = item->unique;
 }
 
 static void put_table(reader *r, nxi_table *table)
 {
     draft *d = &r->drafts[table->index];
 
-    /* What the mapping declares counts until the catalogue says what there is. */
-    if (!d->is_there)
-        declare_uniques(r, table);
     conclude_columns(r, table);
     table->made = marks_or_null(d, table, MARK_MADE);
     table->defaulted = marks_or_null(d, table, MARK_DEFAULTED);
     table->rounded = marks_or_null(d, table, MARK_ROUNDED);
     table->update_made = marks_or_null(d, table, MARK_UPDATE_MADE);
+    table->passable = marks_or_null(d, table, MARK_PASSABLE);
     put_touched(r, table, VERB_INSERT, &table->inserts_touch);
     put_touched(r, table, VERB_UPDATE, &table->updates_touch);
     put_touched(r, table, VERB_DELETE, &table->deletes_touch);
     put_uniques(r, d, table);
     table->is_catalogued = d->is_there;
     table->is_view = d->is_view;
-    table->has_triggers = table->inserts_touch.all || table->updates_touch.all;
+    table->has_triggers = table->inserts_touch.all || table->updates_touch.all || table->deletes_touch.all;
     table->has_checks = d->has_checks;
 }
 

@@ -4,7 +4,7 @@
  * Job: find out which values the database makes or changes by itself, which other rows a statement touches, and what is unique,
  * and put that into the compiled mapping (the fields of nxi_table that row.h says are of this file).
  *
- * The mapping alone gives what it declares: defaults of the database, uniques, actions of references. The catalogue is asked
+ * The mapping alone gives what it declares: defaults of the database, actions of references. The catalogue is asked
  * after the mapping is made, after tables are made, and at each further nx_generate_mapping and nx_create_tables: one statement,
  * one round trip. It then says what others made: generated columns, types that round, triggers, rules, views, foreign keys, also
  * those of tables that are not mapped. A table that is not there yet is known from the mapping alone until the next time.

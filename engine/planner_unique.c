@@ -28,7 +28,9 @@ enum { GIVES = 1, TAKES = 2 };
 
 bool nxi_can_pass_through_null(const nxi_table *table, const nxi_column *column)
 {
-    return column->nullable && !column->is_key && column->field->sql_default == NULL && !table->has_checks && !table->has_triggers;
+    if (table->is_catalogued && (table->passable == NULL || !nxi_bit_is_set(table->passable, column->index)))
+        return false;
+    return column->nullable && !column->is_key && column->field->sql_default == NULL;
 }
 
 const char *nxi_planner_name(const void *row, char *text, size_t size)

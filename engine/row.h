@@ -57,15 +57,14 @@ typedef struct nxi_unique {
     const nxi_column *columns[];
 } nxi_unique;
 
-/* What is unique in a table besides the mapped key, for all its rows, and over mapped columns only. */
-typedef struct nxi_stored_unique {
-    const char *name;       /* as the catalogue has it; NULL: only the mapping knows it */
+/* What the catalogue says is unique in a table besides the mapped key, for all its rows, and over mapped columns only. */
+typedef struct nxi_real_unique {
+    const char *name;
     const char *constraint; /* DEFERRABLE: what SET CONSTRAINTS calls it, quoted, with its schema; else NULL */
     const uint16_t *columns;/* indexes in table->columns */
     size_t count;
-    uint16_t null_column;   /* one of them that may be NULL for a moment, nothing in the database sees it; UINT16_MAX: none */
     bool deferrable;
-} nxi_stored_unique;
+} nxi_real_unique;
 
 /* Tables of the mapping whose rows a statement may delete or change besides the rows that it names. */
 typedef struct nxi_touched {
@@ -111,11 +110,12 @@ struct nxi_table {
     const uint64_t *rounded;         /* of `made`: only if a value was written, by an INSERT or an UPDATE */
     const uint64_t *update_made;     /* after any UPDATE of the row the database may hold another value, whatever it sets */
     nxi_touched inserts_touch, updates_touch, deletes_touch;
-    const nxi_stored_unique *stored_uniques;
-    size_t stored_unique_count;
+    const uint64_t *passable;        /* may be NULL for a moment, as nothing in the database sees that, nor refuses it */
+    const nxi_real_unique *real_uniques;
+    size_t real_unique_count;
     bool is_catalogued;              /* the catalogue has answered, and the table is there; else only the mapping has spoken */
     bool is_view;
-    bool has_triggers;               /* or rules: INSERT or UPDATE may change any column */
+    bool has_triggers;               /* or rules: some statement touches all, see above */
     bool has_checks;                 /* a CHECK names a column for which the mapping writes none */
 };
 

@@ -109,13 +109,18 @@ NX_API bool nx_is_bound(const nx_db *db);
 /*
  * Compile the entities (NX_EMAPPING names the entity and field at fault); with NX_CREATE_TABLES
  * also create what does not exist yet: tables in foreign-key order, indexes, constraints.
+ * Then the catalogue is asked, in one round trip, what the database itself does with the tables:
+ * values that it computes or rounds, triggers, cascades, what is unique. Where it refuses to
+ * answer, what the entities say has to do. A lost connection, a deadline and a cancel are
+ * reported; the database is mapped all the same. Called again, it asks again: do so after
+ * others have changed the tables.
  */
 NX_API nx_op nx_generate_mapping(nx_db *db, unsigned flags, void *tag);
 
 /* The CREATE statements of the mapping, zero-terminated; valid until the database is freed; NULL before the mapping. */
 NX_API const char *nx_ddl(nx_db *db);
 
-/* Create all tables (again), as NX_CREATE_TABLES. */
+/* Create all tables (again), as NX_CREATE_TABLES; the catalogue is asked again. */
 NX_API nx_op nx_create_tables(nx_db *db, void *tag);
 
 enum {

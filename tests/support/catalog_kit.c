@@ -68,13 +68,17 @@ const char *ck_uniques(const nxi_table *table)
 {
     text *t = new_text();
 
-    for (size_t u = 0; u < table->stored_unique_count; u++) {
-        const nxi_stored_unique *unique = &table->stored_uniques[u];
+    for (size_t u = 0; u < table->real_unique_count; u++) {
+        const nxi_real_unique *unique = &table->real_uniques[u];
+        bool passes = false;
 
-        put(t, "%s%s(", u == 0 ? "" : " ", unique->name == NULL ? "" : unique->name);
-        for (size_t i = 0; i < unique->count; i++)
-            put(t, "%s%s", i == 0 ? "" : " ", table->columns[unique->columns[i]].name);
-        put(t, ")%s%s", unique->null_column == UINT16_MAX ? "" : "?", unique->deferrable ? "!" : "");
+        put(t, "%s%s(", u == 0 ? "" : " ", unique->name);
+        for (size_t i = 0; i < unique->count; i++) {
+            size_t c = unique->columns[i];
+            put(t, "%s%s", i == 0 ? "" : " ", table->columns[c].name);
+            passes = passes || (table->passable != NULL && (table->passable[c / 64] >> (c % 64) & 1) != 0);
+        }
+        put(t, ")%s%s", passes ? "?" : "", unique->deferrable ? "!" : "");
     }
     return finish(t);
 }
