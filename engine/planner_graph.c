@@ -22,6 +22,7 @@ void nxi_graph_fini(nxi_graph *g)
     nxi_release(g->memory, g->from);
     nxi_release(g->memory, g->edges);
     nxi_release(g->memory, g->first);
+    nxi_release(g->memory, g->stack);
     nxi_release(g->memory, g->mark);
     *g = (nxi_graph){ .memory = g->memory };
 }
@@ -73,9 +74,9 @@ static bool sort_edges(nxi_graph *g)
 
     if (sorted == NULL)
         return false;
-    memcpy(g->next, g->first, g->count * sizeof(*g->next));
+    memcpy(g->spare, g->first, g->count * sizeof(*g->spare));
     for (size_t e = 0; e < g->edge_count; e++)
-        sorted[g->next[g->from[e]]++] = g->edges[e];
+        sorted[g->spare[g->from[e]]++] = g->edges[e];
     nxi_release(g->memory, g->edges);
     g->edges = sorted;
     return true;
@@ -86,14 +87,14 @@ static bool prepare(nxi_graph *g)
 {
     size_t n = g->count;
 
-    g->first = nxi_zalloc(g->memory, (n * 5 + 1) * sizeof(uint32_t));
+    g->first = nxi_zalloc(g->memory, (n * 4 + 1) * sizeof(uint32_t));
+    g->stack = nxi_resize(g->memory, NULL, (n + 1) * sizeof(*g->stack));
     g->mark = nxi_zalloc(g->memory, n + 1);
-    if (g->first == NULL || g->mark == NULL)
+    if (g->first == NULL || g->stack == NULL || g->mark == NULL)
         return false;
     g->order = g->first + n + 1;
-    g->next = g->order + n;
-    g->stack = g->next + n;
-    g->component = g->stack + n;
+    g->spare = g->order + n;
+    g->component = g->spare + n;
     count_edges(g);
     if (!g->sorted && !sort_edges(g))
         return false;
@@ -131,8 +132,7 @@ static void open_node(search *s, uint32_t node)
     nxi_graph *g = s->g;
 
     g->mark[node] = MARK_OPEN;
-    g->next[node] = g->first[node];
-    g->stack[s->depth++] = node;
+    g->stack[s->depth++] = (nxi_visit){ node, g->first[node] };
 }
 
 /* The path from the edge's end to its beginning is a circle. */
@@ -141,14 +141,16 @@ static void keep_circle(search *s, uint32_t to)
     nxi_graph *g = s->g;
     uint32_t start = s->depth;
 
-    while (g->stack[start - 1] != to)
+    while (g->stack[start - 1].node != to)
         start--;
     start--;
-    g->circle_nodes = g->stack + start;
     g->circle_count = s->depth - start;
-    /* The edges that were followed are those before the next ones; the order's array is not needed any more. */
-    for (uint32_t i = 0; i < g->circle_count; i++)
-        g->order[i] = g->next[g->circle_nodes[i]] - 1;
+    /* The edges that were followed are those before the next ones. These arrays are not needed any more. */
+    for (uint32_t i = 0; i < g->circle_count; i++) {
+        g->spare[i] = g->stack[start + i].node;
+        g->order[i] = g->stack[start + i].next - 1;
+    }
+    g->circle_nodes = g->spare;
     g->circle_edges = g->order;
 }
 
@@ -174,14 +176,15 @@ static bool walk(search *s, uint32_t start)
 
     open_node(s, start);
     while (s->depth > 0) {
-        uint32_t node = g->stack[s->depth - 1];
-        if (g->next[node] == g->first[node + 1]) {
+        nxi_visit *top = &g->stack[s->depth - 1];
+        uint32_t node = top->node;
+        if (top->next == g->first[node + 1]) {
             g->mark[node] = MARK_DONE;
             g->order[s->ordered++] = node;
             s->depth--;
             continue;
         }
-        nxi_edge *edge = &g->edges[g->next[node]++];
+        nxi_edge *edge = &g->edges[top->next++];
         uint8_t mark = g->mark[edge->to];
         if (mark == MARK_DONE || is_left_alone(s, node, edge))
             continue;
@@ -206,8 +209,7 @@ typedef struct tarjan {
 static void meet(tarjan *t, uint32_t node)
 {
     t->number[node] = t->low[node] = ++t->last_number;
-    t->g->next[node] = t->g->first[node];
-    t->g->stack[t->depth++] = node;
+    t->g->stack[t->depth++] = (nxi_visit){ node, t->g->first[node] };
     t->pending[t->pending_count++] = node;
 }
 
@@ -216,8 +218,8 @@ static void leave(tarjan *t, uint32_t node)
     nxi_graph *g = t->g;
 
     t->depth--;
-    if (t->depth > 0 && t->low[node] < t->low[g->stack[t->depth - 1]])
-        t->low[g->stack[t->depth - 1]] = t->low[node];
+    if (t->depth > 0 && t->low[node] < t->low[g->stack[t->depth - 1].node])
+        t->low[g->stack[t->depth - 1].node] = t->low[node];
     if (t->low[node] != t->number[node])
         return;
     uint32_t member;
@@ -236,12 +238,13 @@ static void find_component(tarjan *t, uint32_t start)
 
     meet(t, start);
     while (t->depth > 0) {
-        uint32_t node = g->stack[t->depth - 1];
-        if (g->next[node] == g->first[node + 1]) {
+        nxi_visit *top = &g->stack[t->depth - 1];
+        uint32_t node = top->node;
+        if (top->next == g->first[node + 1]) {
             leave(t, node);
             continue;
         }
-        uint32_t to = g->edges[g->next[node]++].to;
+        uint32_t to = g->edges[top->next++].to;
         if (t->number[to] == 0)
             meet(t, to);
         else if (g->mark[to] != MARK_DONE && t->number[to] < t->low[node])
@@ -286,7 +289,7 @@ static bool walk_components(search *s, const tarjan *t)
 /* Edges that the second search left alone, and that disagree with its order. */
 static void cut_backward(nxi_graph *g, const search *s)
 {
-    uint32_t *place = g->next;
+    uint32_t *place = g->spare;
 
     for (uint32_t i = 0; i < g->count; i++)
         place[g->order[i]] = i;

@@ -22,6 +22,11 @@ typedef struct nxi_edge {
     uint32_t to, label;
 } nxi_edge;
 
+/* A node on the path of a search, and its edge that is followed next. */
+typedef struct nxi_visit {
+    uint32_t node, next;
+} nxi_visit;
+
 typedef struct nxi_graph {
     nxi_memory *memory;
     uint32_t count; /* nodes */
@@ -37,7 +42,8 @@ typedef struct nxi_graph {
     const uint32_t *circle_nodes, *circle_edges;
     uint32_t circle_count;
     /* the search's own */
-    uint32_t *next, *stack, *component;
+    uint32_t *spare, *component;
+    nxi_visit *stack;
     uint8_t *mark;
 } nxi_graph;
 

@@ -8,124 +8,174 @@
 
 /* ------------------------------------------------------------------------------ levels */
 
-static bool share_statement(const nxi_kind *kind, const nxi_kind *before, const nxi_edge *edge)
+static bool may_share(const nxi_kind *kind)
 {
-    if (kind != before || kind == NULL || (edge->label & NXI_EDGE_UNIQUE) != 0)
-        return false;
     return kind->verb == NXI_BATCH_DELETE || (kind->verb == NXI_BATCH_INSERT && nxi_kind_knows_keys(kind));
 }
 
-static uint32_t find_levels(nxi_weaver *w)
+static bool share_statement(const nxi_kind *kind, const nxi_kind *before, const nxi_edge *edge)
+{
+    return kind == before && kind != NULL && (edge->label & NXI_EDGE_UNIQUE) == 0 && may_share(kind);
+}
+
+/* A row on its way into a batch. */
+typedef struct item {
+    void *row;
+    uint32_t kind; /* its serial */
+    uint32_t level;
+} item;
+
+/* Rows in an order, and room to sort them: what is looked at again and again lies side by side. */
+typedef struct sorter {
+    item *items, *spare;
+    uint32_t *counts;
+    nxi_kind **kinds; /* by serial */
+    uint32_t *ranks;  /* by serial */
+    uint32_t count, highest, most_rank;
+} sorter;
+
+static uint32_t level_of(const nxi_weaver *w, uint32_t op, const nxi_kind *kind, bool shares)
 {
     const nxi_graph *g = &w->graph;
-    uint32_t highest = 0;
+    uint32_t level = 0;
 
-    for (uint32_t i = 0; i < w->count; i++) {
-        uint32_t op = g->order[i], level = 0;
-        for (uint32_t e = g->first[op]; e < g->first[op + 1]; e++) {
-            const nxi_edge *edge = &g->edges[e];
-            if ((edge->label & NXI_EDGE_CUT) != 0)
-                continue;
-            uint32_t before = w->level[edge->to];
-            if (!share_statement(w->ops[op].kind, w->ops[edge->to].kind, edge))
-                before++;
-            level = before > level ? before : level;
-        }
-        w->level[op] = level;
-        highest = level > highest ? level : highest;
+    for (uint32_t e = g->first[op], end = g->first[op + 1]; e < end; e++) {
+        const nxi_edge *edge = &g->edges[e];
+        if ((edge->label & NXI_EDGE_CUT) != 0)
+            continue;
+        uint32_t before = w->level[edge->to];
+        if (!shares || !share_statement(kind, w->ops[edge->to].kind, edge))
+            before++;
+        level = before > level ? before : level;
     }
-    return highest;
+    return level;
+}
+
+static void find_levels(nxi_weaver *w, sorter *s)
+{
+    bool shares = false;
+
+    for (const nxi_kind *kind = w->p->list; kind != NULL; kind = kind->next)
+        shares = shares || may_share(kind);
+    for (uint32_t i = 0; i < w->count; i++) {
+        uint32_t op = w->graph.order[i];
+        nxi_kind *kind = w->ops[op].kind;
+        uint32_t level = w->level[op] = level_of(w, op, kind, shares);
+        if (kind == NULL)
+            continue;
+        s->items[s->count++] = (item){ w->ops[op].row, kind->serial, level };
+        s->highest = level > s->highest ? level : s->highest;
+    }
 }
 
 /* ------------------------------------------------------------------------------ batches */
 
-/* Ops in an order, and room to sort them. */
-typedef struct sorter {
-    uint32_t *ops, *spare, *counts;
-    uint32_t count;
-} sorter;
+typedef uint32_t (*item_key)(const sorter *s, const item *of);
+
+static uint32_t key_kind(const sorter *s, const item *of)
+{
+    (void)s;
+    return of->kind;
+}
+
+static uint32_t key_level(const sorter *s, const item *of)
+{
+    (void)s;
+    return of->level;
+}
+
+static uint32_t key_rank(const sorter *s, const item *of)
+{
+    return s->ranks[of->kind];
+}
 
 /* By a key from 0 to `most`; what is equal keeps its order. */
-static void sort_by(sorter *s, const uint32_t *key, uint32_t most)
+static inline void sort_by(sorter *s, item_key key, uint32_t most)
 {
     if (most == 0)
         return;
     memset(s->counts, 0, ((size_t)most + 2) * sizeof(*s->counts));
     for (uint32_t i = 0; i < s->count; i++)
-        s->counts[key[s->ops[i]] + 1]++;
+        s->counts[key(s, &s->items[i]) + 1]++;
     for (uint32_t k = 0; k <= most; k++)
         s->counts[k + 1] += s->counts[k];
     for (uint32_t i = 0; i < s->count; i++)
-        s->spare[s->counts[key[s->ops[i]]]++] = s->ops[i];
-    uint32_t *sorted = s->spare;
-    s->spare = s->ops;
-    s->ops = sorted;
+        s->spare[s->counts[key(s, &s->items[i])]++] = s->items[i];
+    item *sorted = s->spare;
+    s->spare = s->items;
+    s->items = sorted;
 }
 
-static uint32_t rank_of(const nxi_weaver *w, uint32_t op)
-{
-    return w->all ? 0 : nxi_planner_rank(w->p, w->ops[op].kind);
-}
-
-/* Ops that are left, by rank, level, kind. False: out of memory. */
-static bool sort_ops(nxi_weaver *w, uint32_t highest, sorter *s)
+/* In an order of all verbs the level alone counts. False: out of memory. */
+static bool list_kinds(const nxi_weaver *w, sorter *s)
 {
     nxi_planner *p = w->p;
-    size_t most = nxi_max_size(highest, nxi_max_size(p->kind_count, p->db->tables.count));
-    uint32_t ranks = 0;
 
-    uint32_t *key = nxi_arena_get(p->arena, (size_t)w->count * sizeof(*key), 16);
-    s->spare = nxi_arena_get(p->arena, (size_t)w->count * sizeof(*s->spare), 16);
-    s->counts = nxi_arena_get(p->arena, (most + 2) * sizeof(*s->counts), 16);
-    if (key == NULL || s->spare == NULL || s->counts == NULL)
+    s->kinds = NXI_ARENA_ARRAY(p->arena, nxi_kind *, p->kind_count);
+    s->ranks = NXI_ARENA_ARRAY(p->arena, uint32_t, p->kind_count);
+    if (s->kinds == NULL || s->ranks == NULL)
         return false;
-    for (uint32_t i = 0; i < w->count; i++)
-        if (w->ops[w->graph.order[i]].kind != NULL)
-            s->ops[s->count++] = w->graph.order[i];
-    if (p->kind_count > 1) {
-        for (uint32_t i = 0; i < s->count; i++)
-            key[s->ops[i]] = w->ops[s->ops[i]].kind->serial;
-        sort_by(s, key, p->kind_count - 1);
+    for (nxi_kind *kind = p->list; kind != NULL; kind = kind->next) {
+        s->kinds[kind->serial] = kind;
+        s->ranks[kind->serial] = w->all ? 0 : nxi_planner_rank(p, kind);
+        s->most_rank = s->ranks[kind->serial] > s->most_rank ? s->ranks[kind->serial] : s->most_rank;
     }
-    sort_by(s, w->level, highest);
-    for (uint32_t i = 0; i < s->count; i++) {
-        key[s->ops[i]] = rank_of(w, s->ops[i]);
-        ranks |= key[s->ops[i]] ^ key[s->ops[0]];
-    }
-    if (ranks != 0)
-        sort_by(s, key, (uint32_t)p->db->tables.count);
     return true;
 }
 
-static bool begins_batch(const nxi_weaver *w, const sorter *s, uint32_t i)
+static bool are_of_one_rank(const sorter *s)
 {
-    uint32_t op = s->ops[i], before = i == 0 ? op : s->ops[i - 1];
+    for (uint32_t i = 1; i < s->count; i++)
+        if (s->ranks[s->items[i].kind] != s->ranks[s->items[0].kind])
+            return false;
+    return true;
+}
 
-    return i == 0 || w->ops[op].kind != w->ops[before].kind || w->level[op] != w->level[before];
+/* By rank, level, kind. False: out of memory. */
+static bool sort_items(const nxi_weaver *w, sorter *s)
+{
+    nxi_planner *p = w->p;
+    size_t most = nxi_max_size(s->highest, nxi_max_size(p->kind_count, s->most_rank));
+
+    s->spare = nxi_arena_get(p->arena, ((size_t)s->count + 1) * sizeof(*s->spare), 16);
+    s->counts = nxi_arena_get(p->arena, (most + 2) * sizeof(*s->counts), 16);
+    if (s->spare == NULL || s->counts == NULL)
+        return false;
+    sort_by(s, key_kind, p->kind_count - 1);
+    sort_by(s, key_level, s->highest);
+    if (!are_of_one_rank(s))
+        sort_by(s, key_rank, s->most_rank);
+    return true;
+}
+
+static bool begins_batch(const sorter *s, uint32_t i)
+{
+    return i == 0 || s->items[i].kind != s->items[i - 1].kind || s->items[i].level != s->items[i - 1].level;
 }
 
 /* Runs of one rank, level and kind. */
-static nx_status make_batches(nxi_weaver *w, const sorter *s, size_t run)
+static nx_status make_batches(const nxi_weaver *w, const sorter *s, size_t run)
 {
     nxi_planner *p = w->p;
     size_t count = 0;
 
     for (uint32_t i = 0; i < s->count; i++)
-        count += begins_batch(w, s, i);
+        count += begins_batch(s, i);
     nxi_batch *list = nxi_arena_get(p->arena, (count + 1) * sizeof(*list), 16);
     void **rows = nxi_arena_get(p->arena, ((size_t)s->count + 1) * sizeof(*rows), 16);
     if (list == NULL || rows == NULL)
         return nxi_planner_no_memory(p);
     nxi_batch *batch = list - 1;
     for (uint32_t i = 0; i < s->count; i++) {
-        const nxi_plan_op *op = &w->ops[s->ops[i]];
-        rows[i] = op->row;
-        if (begins_batch(w, s, i)) {
-            nx_status status = nxi_planner_statement(p, op->kind);
+        const item *at = &s->items[i];
+        rows[i] = at->row;
+        if (begins_batch(s, i)) {
+            nxi_kind *kind = s->kinds[at->kind];
+            nx_status status = nxi_planner_statement(p, kind);
             if (status != NX_OK)
                 return status;
-            nxi_batch_verb phase = w->all ? NXI_BATCH_INSERT : op->kind->verb;
-            *++batch = nxi_planner_batch(op->kind, nxi_planner_place(phase, rank_of(w, s->ops[i]), w->level[s->ops[i]]));
+            nxi_batch_verb phase = w->all ? NXI_BATCH_INSERT : kind->verb;
+            *++batch = nxi_planner_batch(kind, nxi_planner_place(phase, s->ranks[at->kind], at->level));
             batch->rows = &rows[i];
         }
         batch->row_count++;
@@ -141,8 +191,9 @@ nx_status nxi_weaver_make_batches(nxi_weaver *w, size_t run)
     sorter s = { .count = 0 };
 
     w->level = nxi_arena_get(p->arena, (size_t)w->count * sizeof(*w->level), 16);
-    s.ops = nxi_arena_get(p->arena, (size_t)w->count * sizeof(*s.ops), 16);
-    if (w->level == NULL || s.ops == NULL || !sort_ops(w, find_levels(w), &s))
+    s.items = nxi_arena_get(p->arena, ((size_t)w->count + 1) * sizeof(*s.items), 16);
+    if (w->level == NULL || s.items == NULL || !list_kinds(w, &s))
         return nxi_planner_no_memory(p);
-    return make_batches(w, &s, run);
+    find_levels(w, &s);
+    return sort_items(w, &s) ? make_batches(w, &s, run) : nxi_planner_no_memory(p);
 }
