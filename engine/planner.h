@@ -3,7 +3,8 @@
  *
  * 1. Rows are checked and put by kind: verb, table, columns (uow.c, uow_insert.c).
  * 2. Pairs of rows are found of which one takes a unique value that the other gives up (planner_unique.c).
- * 3. Rows whose kind does not say where they stand are ordered one by one (planner_order.c, planner_graph.c).
+ * 3. Rows whose kind does not say where they stand are ordered one by one (planner_order.c, planner_graph.c,
+ *    planner_circles.c, planner_levels.c).
  */
 #ifndef NXI_PLANNER_H
 #define NXI_PLANNER_H
@@ -35,7 +36,10 @@ typedef struct nxi_kind {
 } nxi_kind;
 
 /* One row of that kind; kind NULL: nothing is left to write here. */
-typedef struct nxi_plan_op { void *row; nxi_kind *kind; } nxi_plan_op;
+typedef struct nxi_plan_op {
+    void *row;
+    nxi_kind *kind;
+} nxi_plan_op;
 
 /* What an edge of the planner says besides: its column is the one by which the edge can be cut. */
 enum {
@@ -46,10 +50,13 @@ enum {
 };
 
 /* `taker` takes a unique value that `giver` gives up; label of the edge between them. */
-typedef struct nxi_unique_pair { void *taker, *giver; uint32_t label; } nxi_unique_pair;
+typedef struct nxi_unique_pair {
+    void *taker, *giver;
+    uint32_t label;
+} nxi_unique_pair;
 
 typedef struct nxi_planner {
-    nx_session *session;       /* the root; NULL: one row outside sessions */
+    nx_session *session; /* the root; NULL: one row outside sessions */
     nx_db *db;
     nxi_arena *arena;
     nx_error *error;
@@ -60,13 +67,13 @@ typedef struct nxi_planner {
     nxi_kind *list, *latest;
     uint32_t kind_count;
     size_t row_count;
-    nxi_batch *ordered_runs[2];/* batches of rows that were ordered one by one, in order */
+    nxi_batch *ordered_runs[2]; /* batches of rows that were ordered one by one, in order */
     size_t ordered_count[2];
     nxi_unique_pair *pairs;
     size_t pair_count, pair_capacity;
-    uint64_t *bits;            /* scratch: columns of the row at hand */
+    uint64_t *bits; /* scratch: columns of the row at hand */
     size_t bits_capacity;
-    const nxi_column **columns;/* scratch: the same as a list */
+    const nxi_column **columns; /* scratch: the same as a list */
     size_t columns_capacity;
     nx_optimistic optimistic;
     nxi_undo_list undo;        /* what was made of the rows */
@@ -119,6 +126,14 @@ static inline bool nxi_kind_writes(const nxi_kind *kind, const nxi_column *refer
         if (nxi_bit_is_set(kind->columns, reference->index + part))
             return true;
     return false;
+}
+
+/* New rows of that kind have their keys before they are written. */
+static inline bool nxi_kind_knows_keys(const nxi_kind *kind)
+{
+    const nxi_column *key = kind->table->auto_key;
+
+    return key == NULL || nxi_bit_is_set(kind->columns, key->index);
 }
 
 /* The row in this session that a reference column's row member points to, if it still has to be inserted. */

@@ -1,17 +1,17 @@
 /*
  * planner_deleted - references by key to rows that the same flush deletes.
  *
- * The database would take such a row away again, by a cascade, or refuse the flush. References by object are seen where the row is
- * checked (uow_insert.c). Only references to tables of which rows are deleted are looked at.
+ * The database would take such a row away again, by a cascade, or refuse the flush. References by object are seen where the row
+ * is checked (uow_insert.c). Only references to tables of which rows are deleted are looked at.
  */
 #include "engine/planner.h"
 
 typedef struct checker {
     nxi_planner *p;
-    bool *deletes;   /* by index of the root table: rows of it are deleted */
-    nxi_map fresh;   /* new rows of such tables that have a key; filled when one is asked for */
+    bool *deletes; /* by index of the root table: rows of it are deleted */
+    nxi_map fresh; /* new rows of such tables that have a key; filled when one is asked for */
     bool fresh_made;
-    nx_value *key;   /* of the reference at hand */
+    nx_value *key; /* of the reference at hand */
 } checker;
 
 typedef struct wanted_key {

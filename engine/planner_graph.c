@@ -3,8 +3,9 @@
  *
  * A search that leaves a node after all that it needs gives an order of everything but the edges that lead back into the path of
  * the search. When all of those are soft they are cut, and nothing more has to be known: most flushes end here. Else the
- * components are found (Tarjan), and within those that have such an edge the order follows the edges that are not soft alone;
- * soft ones that disagree with it are cut afterwards.
+ * components are found (Tarjan), and searched one by one. Within those that have such an edge the order follows the edges that
+ * are not soft alone; soft ones that disagree with it are cut afterwards. The others are searched as before, from the same node,
+ * so that the same edges lead back.
  */
 #include "engine/planner_graph.h"
 
@@ -21,6 +22,7 @@ void nxi_graph_fini(nxi_graph *g)
     nxi_release(g->memory, g->from);
     nxi_release(g->memory, g->edges);
     nxi_release(g->memory, g->first);
+    nxi_release(g->memory, g->stack);
     nxi_release(g->memory, g->mark);
     *g = (nxi_graph){ .memory = g->memory };
 }
@@ -72,9 +74,9 @@ static bool sort_edges(nxi_graph *g)
 
     if (sorted == NULL)
         return false;
-    memcpy(g->next, g->first, g->count * sizeof(*g->next));
+    memcpy(g->spare, g->first, g->count * sizeof(*g->spare));
     for (size_t e = 0; e < g->edge_count; e++)
-        sorted[g->next[g->from[e]]++] = g->edges[e];
+        sorted[g->spare[g->from[e]]++] = g->edges[e];
     nxi_release(g->memory, g->edges);
     g->edges = sorted;
     return true;
@@ -85,14 +87,14 @@ static bool prepare(nxi_graph *g)
 {
     size_t n = g->count;
 
-    g->first = nxi_zalloc(g->memory, (n * 5 + 1) * sizeof(uint32_t));
+    g->first = nxi_zalloc(g->memory, (n * 4 + 1) * sizeof(uint32_t));
+    g->stack = nxi_resize(g->memory, NULL, (n + 1) * sizeof(*g->stack));
     g->mark = nxi_zalloc(g->memory, n + 1);
-    if (g->first == NULL || g->mark == NULL)
+    if (g->first == NULL || g->stack == NULL || g->mark == NULL)
         return false;
     g->order = g->first + n + 1;
-    g->next = g->order + n;
-    g->stack = g->next + n;
-    g->component = g->stack + n;
+    g->spare = g->order + n;
+    g->component = g->spare + n;
     count_edges(g);
     if (!g->sorted && !sort_edges(g))
         return false;
@@ -106,17 +108,23 @@ static bool prepare(nxi_graph *g)
 /* Which edges the search leaves alone, and what it found. */
 typedef struct search {
     nxi_graph *g;
-    const uint8_t *strict; /* by component: soft edges within it are not followed; NULL: none is */
+    const uint8_t
+        *strict; /* by component: soft edges within it are not followed. NULL: components are not known, all edges are */
     uint32_t depth, ordered;
     bool found_back;
 } search;
 
+static bool is_soft_in_strict(const search *s, uint32_t node, const nxi_edge *edge)
+{
+    const uint32_t *component = s->g->component;
+
+    return (edge->label & NXI_EDGE_SOFT) != 0 && component[edge->to] == component[node] && s->strict[component[node]] != 0;
+}
+
+/* Other components are in order already. */
 static bool is_left_alone(const search *s, uint32_t node, const nxi_edge *edge)
 {
-    const nxi_graph *g = s->g;
-
-    return s->strict != NULL && (edge->label & NXI_EDGE_SOFT) != 0 && g->component[edge->to] == g->component[node] &&
-           s->strict[g->component[node]] != 0;
+    return s->strict != NULL && (s->g->component[edge->to] != s->g->component[node] || is_soft_in_strict(s, node, edge));
 }
 
 static void open_node(search *s, uint32_t node)
@@ -124,8 +132,7 @@ static void open_node(search *s, uint32_t node)
     nxi_graph *g = s->g;
 
     g->mark[node] = MARK_OPEN;
-    g->next[node] = g->first[node];
-    g->stack[s->depth++] = node;
+    g->stack[s->depth++] = (nxi_visit){ node, g->first[node] };
 }
 
 /* The path from the edge's end to its beginning is a circle. */
@@ -134,14 +141,16 @@ static void keep_circle(search *s, uint32_t to)
     nxi_graph *g = s->g;
     uint32_t start = s->depth;
 
-    while (g->stack[start - 1] != to)
+    while (g->stack[start - 1].node != to)
         start--;
     start--;
-    g->circle_nodes = g->stack + start;
     g->circle_count = s->depth - start;
-    /* The edges that were followed are those before the next ones; the order's array is not needed any more. */
-    for (uint32_t i = 0; i < g->circle_count; i++)
-        g->order[i] = g->next[g->circle_nodes[i]] - 1;
+    /* The edges that were followed are those before the next ones. These arrays are not needed any more. */
+    for (uint32_t i = 0; i < g->circle_count; i++) {
+        g->spare[i] = g->stack[start + i].node;
+        g->order[i] = g->stack[start + i].next - 1;
+    }
+    g->circle_nodes = g->spare;
     g->circle_edges = g->order;
 }
 
@@ -167,14 +176,15 @@ static bool walk(search *s, uint32_t start)
 
     open_node(s, start);
     while (s->depth > 0) {
-        uint32_t node = g->stack[s->depth - 1];
-        if (g->next[node] == g->first[node + 1]) {
+        nxi_visit *top = &g->stack[s->depth - 1];
+        uint32_t node = top->node;
+        if (top->next == g->first[node + 1]) {
             g->mark[node] = MARK_DONE;
             g->order[s->ordered++] = node;
             s->depth--;
             continue;
         }
-        nxi_edge *edge = &g->edges[g->next[node]++];
+        nxi_edge *edge = &g->edges[top->next++];
         uint8_t mark = g->mark[edge->to];
         if (mark == MARK_DONE || is_left_alone(s, node, edge))
             continue;
@@ -186,32 +196,20 @@ static bool walk(search *s, uint32_t start)
     return true;
 }
 
-static bool walk_all(search *s)
-{
-    nxi_graph *g = s->g;
-
-    g->cut_count = 0;
-    memset(g->mark, MARK_NEW, g->count);
-    for (uint32_t n = 0; n < g->count; n++)
-        if (g->mark[n] == MARK_NEW && !walk(s, n))
-            return false;
-    return true;
-}
-
 /* ------------------------------------------------------------------------------ components */
 
 typedef struct tarjan {
     nxi_graph *g;
     uint32_t *number, *low; /* 0: not met */
     uint32_t *pending;      /* met, and of no component yet */
-    uint32_t depth, pending_count, last_number, last_component;
+    uint32_t *members;      /* all nodes, component by component; the one that was met first is the last of its component */
+    uint32_t depth, pending_count, member_count, last_number, last_component;
 } tarjan;
 
 static void meet(tarjan *t, uint32_t node)
 {
     t->number[node] = t->low[node] = ++t->last_number;
-    t->g->next[node] = t->g->first[node];
-    t->g->stack[t->depth++] = node;
+    t->g->stack[t->depth++] = (nxi_visit){ node, t->g->first[node] };
     t->pending[t->pending_count++] = node;
 }
 
@@ -220,14 +218,15 @@ static void leave(tarjan *t, uint32_t node)
     nxi_graph *g = t->g;
 
     t->depth--;
-    if (t->depth > 0 && t->low[node] < t->low[g->stack[t->depth - 1]])
-        t->low[g->stack[t->depth - 1]] = t->low[node];
+    if (t->depth > 0 && t->low[node] < t->low[g->stack[t->depth - 1].node])
+        t->low[g->stack[t->depth - 1].node] = t->low[node];
     if (t->low[node] != t->number[node])
         return;
     uint32_t member;
     do {
         member = t->pending[--t->pending_count];
         g->component[member] = t->last_component;
+        t->members[t->member_count++] = member;
         g->mark[member] = MARK_DONE;
     } while (member != node);
     t->last_component++;
@@ -239,12 +238,13 @@ static void find_component(tarjan *t, uint32_t start)
 
     meet(t, start);
     while (t->depth > 0) {
-        uint32_t node = g->stack[t->depth - 1];
-        if (g->next[node] == g->first[node + 1]) {
+        nxi_visit *top = &g->stack[t->depth - 1];
+        uint32_t node = top->node;
+        if (top->next == g->first[node + 1]) {
             leave(t, node);
             continue;
         }
-        uint32_t to = g->edges[g->next[node]++].to;
+        uint32_t to = g->edges[top->next++].to;
         if (t->number[to] == 0)
             meet(t, to);
         else if (g->mark[to] != MARK_DONE && t->number[to] < t->low[node])
@@ -252,41 +252,51 @@ static void find_component(tarjan *t, uint32_t start)
     }
 }
 
-/* Number the components; *ret_strict: by component, whether an edge in it that is not soft led back. False: out of memory. */
-static bool find_components(nxi_graph *g, uint8_t **ret_strict)
+/* Number the components; `strict`: by component, whether an edge in it that is not soft led back. */
+static void find_components(tarjan *t, uint8_t *strict)
 {
-    uint32_t *numbers = nxi_zalloc(g->memory, (size_t)g->count * 3 * sizeof(uint32_t));
-    uint8_t *strict = nxi_zalloc(g->memory, (size_t)g->count + 1);
-    tarjan t = { .g = g, .number = numbers };
+    nxi_graph *g = t->g;
 
-    *ret_strict = strict;
-    if (numbers != NULL && strict != NULL) {
-        t.low = numbers + g->count;
-        t.pending = t.low + g->count;
-        memset(g->mark, MARK_NEW, g->count);
-        for (uint32_t n = 0; n < g->count; n++)
-            if (t.number[n] == 0)
-                find_component(&t, n);
-        for (uint32_t n = 0; n < g->count; n++)
-            for (uint32_t e = g->first[n]; e < g->first[n + 1]; e++)
-                if ((g->edges[e].label & EDGE_BACK) != 0)
-                    strict[g->component[n]] = 1;
+    memset(g->mark, MARK_NEW, g->count);
+    for (uint32_t n = 0; n < g->count; n++)
+        if (t->number[n] == 0)
+            find_component(t, n);
+    for (uint32_t n = 0; n < g->count; n++)
+        for (uint32_t e = g->first[n]; e < g->first[n + 1]; e++) {
+            if ((g->edges[e].label & EDGE_BACK) != 0)
+                strict[g->component[n]] = 1;
+            g->edges[e].label &= ~(uint32_t)(NXI_EDGE_CUT | EDGE_BACK);
+        }
+}
+
+/* Each component from the node on that was met first. */
+static bool walk_components(search *s, const tarjan *t)
+{
+    nxi_graph *g = s->g;
+
+    g->cut_count = 0;
+    memset(g->mark, MARK_NEW, g->count);
+    for (uint32_t start = 0, end; start < g->count; start = end) {
+        for (end = start; end < g->count && g->component[t->members[end]] == g->component[t->members[start]]; end++)
+            ;
+        for (uint32_t i = end; i-- > start;)
+            if (g->mark[t->members[i]] == MARK_NEW && !walk(s, t->members[i]))
+                return false;
     }
-    nxi_release(g->memory, numbers);
-    return numbers != NULL && strict != NULL;
+    return true;
 }
 
 /* Edges that the second search left alone, and that disagree with its order. */
 static void cut_backward(nxi_graph *g, const search *s)
 {
-    uint32_t *place = g->next;
+    uint32_t *place = g->spare;
 
     for (uint32_t i = 0; i < g->count; i++)
         place[g->order[i]] = i;
     for (uint32_t n = 0; n < g->count; n++)
         for (uint32_t e = g->first[n]; e < g->first[n + 1]; e++) {
             nxi_edge *edge = &g->edges[e];
-            if ((edge->label & NXI_EDGE_CUT) == 0 && is_left_alone(s, n, edge) && place[edge->to] >= place[n]) {
+            if (is_soft_in_strict(s, n, edge) && place[edge->to] >= place[n]) {
                 edge->label |= NXI_EDGE_CUT;
                 g->cut_count++;
             }
@@ -295,19 +305,34 @@ static void cut_backward(nxi_graph *g, const search *s)
 
 static nx_status order_by_components(nxi_graph *g)
 {
-    uint8_t *strict = NULL;
+    size_t count = g->count;
+    uint32_t *numbers = nxi_zalloc(g->memory, count * 4 * sizeof(uint32_t));
+    uint8_t *strict = nxi_zalloc(g->memory, count);
     nx_status status = NX_ENOMEM;
 
-    if (find_components(g, &strict)) {
+    if (numbers != NULL && strict != NULL) {
+        tarjan t = {
+            .g = g, .number = numbers, .low = numbers + count, .pending = numbers + 2 * count, .members = numbers + 3 * count
+        };
         search s = { .g = g, .strict = strict };
-        for (size_t e = 0; e < g->edge_count; e++)
-            g->edges[e].label &= ~(uint32_t)(NXI_EDGE_CUT | EDGE_BACK);
-        status = walk_all(&s) ? NX_OK : NX_EVALUE;
+        find_components(&t, strict);
+        status = walk_components(&s, &t) ? NX_OK : NX_EVALUE;
         if (status == NX_OK)
             cut_backward(g, &s);
     }
+    nxi_release(g->memory, numbers);
     nxi_release(g->memory, strict);
     return status;
+}
+
+/* All nodes; edges that lead back are marked. */
+static void walk_all(search *s)
+{
+    nxi_graph *g = s->g;
+
+    for (uint32_t n = 0; n < g->count; n++)
+        if (g->mark[n] == MARK_NEW)
+            (void)walk(s, n); /* without components no edge ends it */
 }
 
 nx_status nxi_graph_order(nxi_graph *g)
@@ -316,6 +341,6 @@ nx_status nxi_graph_order(nxi_graph *g)
 
     if (!prepare(g))
         return NX_ENOMEM;
-    (void)walk_all(&s);
+    walk_all(&s);
     return s.found_back ? order_by_components(g) : NX_OK;
 }

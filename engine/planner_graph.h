@@ -15,26 +15,35 @@
 enum {
     NXI_EDGE_DATA = 0x00ffffff, /* bits of a label that are the user's own */
     NXI_EDGE_SOFT = 0x10000000,
-    NXI_EDGE_CUT = 0x20000000   /* set by nxi_graph_order */
+    NXI_EDGE_CUT = 0x20000000 /* set by nxi_graph_order */
 };
 
-typedef struct nxi_edge { uint32_t to, label; } nxi_edge;
+typedef struct nxi_edge {
+    uint32_t to, label;
+} nxi_edge;
+
+/* A node on the path of a search, and its edge that is followed next. */
+typedef struct nxi_visit {
+    uint32_t node, next;
+} nxi_visit;
 
 typedef struct nxi_graph {
     nxi_memory *memory;
-    uint32_t count;             /* nodes */
+    uint32_t count; /* nodes */
     size_t edge_count, edge_capacity;
-    bool sorted;                /* edges were added in the order of their nodes */
-    uint32_t *from;             /* of each edge; not after nxi_graph_order */
-    nxi_edge *edges;            /* after nxi_graph_order: of node n: edges[first[n] .. first[n + 1]) */
+    bool sorted;     /* edges were added in the order of their nodes */
+    uint32_t *from;  /* of each edge; not after nxi_graph_order */
+    nxi_edge *edges; /* after nxi_graph_order: of node n: edges[first[n] .. first[n + 1]) */
     uint32_t *first;
-    uint32_t *order;            /* all nodes, what goes first first */
+    uint32_t *order; /* all nodes, what goes first first */
     size_t cut_count;
-    /* A circle of edges that are not soft, when there is no order: edge i leads from node i to node i + 1, the last to the first. */
+    /* A circle of edges that are not soft, when there is no order: edge i leads from node i to node i + 1, the last to the first.
+     */
     const uint32_t *circle_nodes, *circle_edges;
     uint32_t circle_count;
     /* the search's own */
-    uint32_t *next, *stack, *component;
+    uint32_t *spare, *component;
+    nxi_visit *stack;
     uint8_t *mark;
 } nxi_graph;
 

@@ -1,8 +1,9 @@
 /*
  * planner_unique - which rows of a flush take unique values that other rows of it give up.
  *
- * Deleted rows give up all their unique values and their key, updated ones those that change; new and updated rows take. Only rows
- * of tables of which some row gives up and some row takes are looked at: a flush of nothing but new rows ends after its kinds.
+ * Deleted rows give up all their unique values and their key, updated ones those that change; new and updated rows take. Only
+ * rows of tables of which some row gives up and some row takes are looked at: a flush of nothing but new rows ends after its
+ * kinds.
  *
  * Values are equal as nxi_value_equal says. A column whose collation takes more values for one (NOCASE) is ordered only as far as
  * that goes: the database refuses what is missed.

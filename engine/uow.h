@@ -3,12 +3,13 @@
  * foreign keys and unique constraints allow.
  *
  * Order: inserts with referenced rows first, then updates, then deletes with referring rows first. Between tables that do not
- * refer to each other in a circle the order of the tables is enough; rows of other tables are ordered one by one. A circle of rows
- * is opened at an optional reference: a new row gets it by an UPDATE afterwards, a row to be deleted loses it by an UPDATE before.
+ * refer to each other in a circle the order of the tables is enough; rows of other tables are ordered one by one. A circle of
+ * rows is opened at an optional reference: a new row gets it by an UPDATE afterwards, a row to be deleted loses it by an UPDATE
+ * before.
  *
- * When a row takes a unique value (or a key) that another row of the same flush gives up, all rows of the flush are ordered one by
- * one, whatever their verbs, so that the value is given up first. A circle of such rows goes through NULL where that is possible;
- * else the flush fails before anything is sent, and names two rows of it.
+ * When a row takes a unique value (or a key) that another row of the same flush gives up, all rows of the flush are ordered one
+ * by one, whatever their verbs, so that the value is given up first. A circle of such rows goes through NULL where that is
+ * possible; else the flush fails before anything is sent, and names two rows of it.
  */
 #ifndef NXI_UOW_H
 #define NXI_UOW_H

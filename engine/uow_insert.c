@@ -72,7 +72,8 @@ nx_status nxi_planner_insert(nxi_planner *p, void *row)
 
     p->at = row;
     status = nxi_row_prepare_insert(table, row, &p->undo, p->error);
-    if (status == NX_OK && table->has_references)
+    /* Rows of circular tables are checked where their references are followed (planner_order.c): each target is visited once. */
+    if (status == NX_OK && table->has_references && (!table->in_cycle || p->session == NULL))
         status = nxi_planner_check_references(p, row, NULL);
     if (status != NX_OK)
         return status;

@@ -311,6 +311,15 @@
     X(optimistic, deletion_of_a_changed_row) \
     X(optimistic, baseline_moves_with_each_write)
 
+#define NXT_ORDER_CASES(X) \
+    X(order, deletes_of_a_long_list) \
+    X(order, circles_of_new_rows_count_once) \
+    X(order, unique_values_along_a_chain) \
+    X(order, exchange_of_required_unique_values) \
+    X(order, what_a_deleted_row_gives_up) \
+    X(order, replaced_parent_with_the_same_unique_name) \
+    X(order, reference_to_a_row_that_the_flush_deletes)
+
 #define NXT_CASES(X) \
     NXT_BIND_CASES(X) \
     NXT_BULK_CASES(X) \
@@ -322,6 +331,7 @@
     NXT_DATABASES_CASES(X) \
     NXT_RUN_IN_SESSION_CASES(X) \
     NXT_OBSERVE_CASES(X) \
+    NXT_ORDER_CASES(X) \
     NXT_QUERIES_CASES(X) \
     NXT_RAW_CASES(X) \
     NXT_REFERENCES_CASES(X) \
