@@ -48,6 +48,7 @@ typedef struct nxi_dialect {
     size_t parameters_max;           /* of one statement */
     const char *null_safe_equal;     /* operator: "IS", "IS NOT DISTINCT FROM", "<=>" */
     const char *random;              /* ORDER BY this */
+    const char *overflow;            /* an expression that fails, where integers have no bounds of their own; NULL: they have */
     const char *for_update;          /* clause, or NULL: nothing is appended */
     bool for_update_of;              /* with joins: OF the main table; the optional side of a join cannot be locked */
     const char *nowait, *skip_locked;/* what follows the clause */

@@ -34,6 +34,7 @@ struct nx_db {
     nxi_stats stats;
     nxi_trace trace;
     nxi_map rows;                   /* made outside sessions, by address */
+    struct nxi_row_wait *row_waits, **row_waits_end; /* operations that wait for an earlier one on their row */
     struct nx_query *queries;       /* that belong to this database */
     nxi_arena stats_arena;          /* of the last nx_stats_get */
     nxi_buf stats_text;

@@ -92,6 +92,74 @@ typedef struct row_write {
     void *row;
 } row_write;
 
+/* An operation on a row that another one is writing: it begins when that one is over. */
+struct nxi_row_wait {
+    struct nxi_row_wait *next;
+    nxi_op *op;
+    nx_db *db;
+    void *row;
+    nxi_write write;
+};
+
+static void start_write(nx_db *db, nxi_op *op, void *row, nxi_write write);
+
+static void wait_unlink(nx_db *db, struct nxi_row_wait **link)
+{
+    struct nxi_row_wait *wait = *link;
+
+    *link = wait->next;
+    if (db->row_waits_end == &wait->next)
+        db->row_waits_end = link;
+    wait->op->stop = NULL;
+    wait->op->context = NULL;
+}
+
+static void wait_stop(nxi_op *op, nx_status why)
+{
+    const struct nxi_row_wait *wait = op->context;
+    nx_db *db = wait->db;
+    struct nxi_row_wait **link = &db->row_waits;
+
+    while (*link != wait)
+        link = &(*link)->next;
+    wait_unlink(db, link);
+    nxi_op_failf(op, why, "%s while it waited for an earlier operation on its row",
+                 why == NX_EDEADLINE ? "the deadline passed" : "cancelled");
+}
+
+static void wait_for_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
+{
+    struct nxi_row_wait *wait = NXI_ARENA_NEW(&op->arena, struct nxi_row_wait);
+
+    if (wait == NULL) {
+        nxi_op_fail(op, NX_ENOMEM, NULL);
+        return;
+    }
+    *wait = (struct nxi_row_wait){ .op = op, .db = db, .row = row, .write = write };
+    op->context = wait;
+    op->stop = wait_stop;
+    if (db->row_waits == NULL)
+        db->row_waits_end = &db->row_waits;
+    *db->row_waits_end = wait;
+    db->row_waits_end = &wait->next;
+}
+
+/* The row is free for the next operation on it. */
+static void row_is_free(nx_db *db, void *row)
+{
+    nxi_row_of(row)->flags &= (uint16_t)~NXI_ROW_BUSY;
+    for (struct nxi_row_wait **link = &db->row_waits; *link != NULL; link = &(*link)->next) {
+        struct nxi_row_wait *wait = *link;
+        if (wait->row != row)
+            continue;
+        wait_unlink(db, link);
+        start_write(db, wait->op, row, wait->write);
+        if ((nxi_row_of(row)->flags & NXI_ROW_BUSY) == 0)
+            row_is_free(db, row); /* it had nothing to send: the one behind it may go on */
+        return;
+    }
+}
+
 static void fail_row(nxi_op *op, nx_status status, const nx_error *about, void *row)
 {
     nx_error error;
@@ -109,18 +177,21 @@ static void fail_row(nxi_op *op, nx_status status, const nx_error *about, void *
 static void row_written(nxi_call *call)
 {
     row_write *w = call->context;
+    nx_db *db = call->db;
+    void *row = w->row;
 
     if (call->request.status != NX_OK) {
         if (call->request.outcome_found && call->request.outcome == NX_OUTCOME_COMMITTED)
             nxi_plan_apply_unseen(&w->plan, NULL);
         else
             nxi_plan_undo(&w->plan);
-        fail_row(call->op, call->request.status, call->request.error, w->row);
-        return;
+        fail_row(call->op, call->request.status, call->request.error, row);
+    } else {
+        nxi_plan_apply(&w->plan, NULL, false);
+        call->op->last.public.count = (int64_t)w->plan.row_count;
+        nxi_op_finish(call->op);
     }
-    nxi_plan_apply(&w->plan, NULL, false);
-    call->op->last.public.count = (int64_t)w->plan.row_count;
-    nxi_op_finish(call->op);
+    row_is_free(db, row);
 }
 
 /* The write is over, and had nothing to send: equal values in memory of the user's are its own again. */
@@ -133,10 +204,18 @@ static void keep_own(nx_db *db, void *row)
     if (nxi_db_own_texts(db, row))
         nxi_row_track(row);
     else
-        header->flags &= (uint8_t)~NXI_ROW_TRACKED;
+        header->flags &= (uint16_t)~NXI_ROW_TRACKED;
 }
 
 void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
+{
+    if ((nxi_row_of(row)->flags & NXI_ROW_BUSY) != 0)
+        wait_for_row(db, op, row, write);
+    else
+        start_write(db, op, row, write);
+}
+
+static void start_write(nx_db *db, nxi_op *op, void *row, nxi_write write)
 {
     row_write *w = NXI_ARENA_NEW(&op->arena, row_write);
     nx_error error;
@@ -169,6 +248,7 @@ void nxi_db_write_row(nx_db *db, nxi_op *op, void *row, nxi_write write)
     nxi_plan_steps(&w->plan, call->request.steps);
     call->context = w;
     call->request.writes = true;
+    nxi_row_of(row)->flags |= NXI_ROW_BUSY;
     nxi_call_submit(call);
     return;
 

@@ -113,8 +113,29 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
     return NX_OK;
 }
 
+void nxi_session_writes_at_once(nx_session *s, const nxi_call *call)
+{
+    nxi_part *part = nxi_session_part_of(s, call->db);
+
+    if (part != NULL && part->transaction != 0)
+        part->unrepeatable = true;
+}
+
+bool nxi_session_take_lost_work(nx_session *root)
+{
+    bool lost = false;
+
+    for (size_t i = 0; i < root->part_count; i++) {
+        lost = lost || root->parts[i].lost_work;
+        root->parts[i].lost_work = false;
+    }
+    return lost;
+}
+
 void nxi_part_close(nxi_part *part, nx_outcome outcome)
 {
+    part->lost_work = part->lost_work || (part->transaction != 0 && part->unrepeatable && outcome == NX_OUTCOME_ROLLED_BACK);
+    part->unrepeatable = false;
     part->transaction = 0;
     part->mark_count = 0;
     part->undo_to = NXI_UNDO_NONE;

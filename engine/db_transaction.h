@@ -27,6 +27,8 @@ typedef struct nxi_part {
     uint32_t mark_count, mark_capacity;
     uint32_t undo_to;      /* a nested session was given up: only so many savepoints are to stay; NXI_UNDO_NONE */
     bool wrote;            /* in it, or has taken locks */
+    bool unrepeatable;     /* something was written in it that no row's pending work would write again: SQL text, set-based writes */
+    bool lost_work;        /* such a transaction was undone, and not by the application */
     nx_outcome outcome;    /* of the last transaction */
     nxi_deferred_rollback *rollback;
 } nxi_part;
@@ -65,6 +67,11 @@ typedef enum nxi_part_way { NXI_PART_UNTOUCHED, NXI_PART_TO_MARK, NXI_PART_WHOLE
 nxi_part_way nxi_part_way_back(const nxi_part *part, uint32_t level, uint32_t *ret_mark);
 /* A nested session of that level ends well, under one of `outer`: true: this savepoint is to be released. */
 bool nxi_part_ends_level(nxi_part *part, uint32_t level, uint32_t outer, uint32_t *ret_mark);
+
+/* What the request writes cannot be pending again when the transaction is undone. */
+void nxi_session_writes_at_once(struct nx_session *s, const nxi_call *call);
+/* Some work was lost that the session cannot do again; it is forgotten. */
+bool nxi_session_take_lost_work(struct nx_session *root);
 
 /* The transaction is over. */
 void nxi_part_close(nxi_part *part, nx_outcome outcome);

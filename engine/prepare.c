@@ -143,7 +143,7 @@ void nxi_prepare_undo(nxi_undo_list *undo)
     for (const nxi_undo *item = undo->newest; item != NULL; item = item->older) {
         memcpy(item->member, item->before, item->size);
         if (item->made_key_of != NULL)
-            nxi_row_of(item->made_key_of)->flags &= (uint8_t)~NXI_ROW_KEY_MADE;
+            nxi_row_of(item->made_key_of)->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
     }
     undo->newest = NULL;
 }

@@ -326,12 +326,16 @@ bool nxi_column_changed(const nxi_column *column, const void *row, const void *s
     return members_differ(column->type, AT(row, column->offset), AT(snapshot, column->offset));
 }
 
-/* What is referred to is still to be inserted: whatever its key is, the database does not have it yet. */
-static bool refers_to_new(const nxi_column *column, const void *row)
+/*
+ * What is referred to is still to be inserted, or of another database: whatever its key is, it is not the one that the database
+ * has.
+ */
+static bool refers_elsewhere(const nxi_column *column, const void *row)
 {
     nx_reference reference = read_reference(column, row);
+    const nxi_row *target = reference.row == NULL ? NULL : nxi_row_of(reference.row);
 
-    return reference.row != NULL && nxi_row_of(reference.row)->state == NXI_ROW_NEW;
+    return target != NULL && (target->state == NXI_ROW_NEW || target->table->db != column->table->db);
 }
 
 bool nxi_row_changed(const void *row)
@@ -346,7 +350,7 @@ bool nxi_row_changed(const void *row)
 
         if (column->is_volatile || column->is_version)
             continue;
-        if (nxi_column_changed(column, row, snapshot) || (column->form == NXI_FORM_REFERENCE && refers_to_new(column, row)))
+        if (nxi_column_changed(column, row, snapshot) || (column->form == NXI_FORM_REFERENCE && refers_elsewhere(column, row)))
             return true;
     }
     return false;

@@ -77,6 +77,7 @@ typedef struct nxi_turn {
     nx_session *session;
     bool shared;
     bool unmarked;                       /* needs no savepoint of its session: a rollback */
+    bool finishes;                       /* runs also when the transaction was lost, and says so itself */
     nxi_sight sees;                      /* pending changes that it could see are flushed first */
     void (*start)(nxi_op *op, void *context);
     void *context;
@@ -108,6 +109,8 @@ void nxi_session_expire(nx_session *s, const nxi_table *table, bool deleted);
 void nxi_session_expire_db(nx_session *s, const nx_db *db);
 /* A write to rows of that table may have changed these tables' rows. */
 void nxi_session_touched(nx_session *s, const nxi_table *table, const nxi_touched *touched);
+/* NX_EABORTED: nothing but a rollback or the end is possible. */
+nx_status nxi_session_fail_aborted(nx_error *error);
 /* The frame that a write or a read of this session belongs to. */
 static inline nxi_frame *nxi_session_frame(nx_session *s) { return &s->fate->frame; }
 /* The time of what happens now in this session. */

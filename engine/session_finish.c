@@ -395,6 +395,14 @@ static void refuse(nxi_finishing *f, nx_status status)
     flush_failed(f);
 }
 
+nx_status nxi_session_fail_aborted(nx_error *error)
+{
+    nxi_fail(error, NX_EABORTED,
+             "the session's transaction was lost or rolled back: nothing of it was written; roll the session back first");
+    error->outcome = NX_OUTCOME_ROLLED_BACK;
+    return NX_EABORTED;
+}
+
 void nxi_finishing_start(nxi_op *op, void *context)
 {
     nxi_finishing *f = context;
@@ -406,10 +414,7 @@ void nxi_finishing_start(nxi_op *op, void *context)
         return;
     }
     if (root_of(f)->failed || f->session->fate->failed) {
-        nxi_fail(&f->error, NX_EABORTED,
-                 "the session's transaction was lost or rolled back: nothing of it was written; roll the session back first");
-        f->error.outcome = NX_OUTCOME_ROLLED_BACK;
-        refuse(f, NX_EABORTED);
+        refuse(f, nxi_session_fail_aborted(&f->error));
         return;
     }
     status = f->own.row != NULL ? nxi_members_begin(f) : NX_OK;
@@ -477,6 +482,7 @@ nx_op nxi_session_finish_op(nx_session *s, nxi_finish how, void *tag)
     else
         nxi_session_enter(op, &(nxi_turn){ .session = s,
                                            .unmarked = how == NXI_FINISH_ROLLBACK,
+                                           .finishes = true,
                                            .start = nxi_finishing_start,
                                            .context = f });
     return handle;

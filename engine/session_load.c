@@ -229,6 +229,8 @@ static void start_raw(nxi_op *op, void *context)
         nxi_session_leave(r->session);
         return;
     }
+    if (r->call->request.writes)
+        nxi_session_writes_at_once(r->session, r->call);
     nxi_call_submit(r->call);
 }
 

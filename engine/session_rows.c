@@ -295,6 +295,8 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
 {
     nxi_workset *ws = &s->root->rows;
     const nxi_table *table = nxi_row_of(rows[0])->table;
+    if (NXI_UNLIKELY(db_of(table)->freeing))
+        return true; /* they are the operation's, and go with it */
     nxi_known *known = nxi_workset_known_made(ws, table, db_of(table)->tables.count);
     uint64_t hashes[LEARN_AHEAD];
     uint32_t now = nxi_session_now(s);

@@ -129,6 +129,19 @@ static bool is_writing(const pending *wait)
     return !wait->turn.shared || wait->dirty;
 }
 
+/* Half of a unit of work is never gone on with. */
+static bool is_refused(pending *wait)
+{
+    const nx_session *s = wait->turn.session;
+    nx_error error;
+
+    if (wait->turn.finishes || !(s->root->failed || s->fate->failed))
+        return false;
+    nxi_session_fail_aborted(&error);
+    nxi_op_fail(wait->op, NX_EABORTED, &error);
+    return true;
+}
+
 static void set_savepoints(pending *wait)
 {
     nx_session *s = wait->turn.session, *root = s->root;
@@ -214,6 +227,14 @@ static bool may_start(nx_session *root, pending *wait)
     return true;
 }
 
+/* The turn of an operation that was refused: nothing else waits for its end but the loop around this. */
+static void leave_quietly(nx_session *s)
+{
+    s->root->exclusive = false;
+    for (nx_session *at = s; at != NULL; at = at->outer)
+        at->running--;
+}
+
 static void pump(nx_session *root)
 {
     if (root->pumping)
@@ -225,7 +246,9 @@ static void pump(nx_session *root)
         if (!may_start(root, wait))
             break;
         unlink_op(root, NULL, op);
-        if (root->exclusive)
+        if (is_refused(wait))
+            leave_quietly(wait->turn.session);
+        else if (root->exclusive)
             set_savepoints(wait);
         else
             begin_turn(op, wait);

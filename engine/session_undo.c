@@ -45,7 +45,8 @@ void nxi_session_undo(nx_session *fate, nxi_undo_mode mode)
     NX_ASSERT(fate->fate == fate);
     if (fate == root) {
         undo_root(root, NULL, mode);
-        root->failed = false;
+        /* Going on after a failure would commit the half of the work that rows can do again. */
+        root->failed = nxi_session_take_lost_work(root) && mode == NXI_UNDO_RETRY;
         nxi_frame_restart(&root->frame, &root->rows);
         return;
     }
@@ -53,6 +54,12 @@ void nxi_session_undo(nx_session *fate, nxi_undo_mode mode)
     if (!nxi_undo_nested(&undo))
         forget_missing(root);
     fate->failed = false;
+    if (fate->doomed || fate->ended)
+        return;
+    /* It goes on from its begin: what was pending then may have to come back once more. */
+    fate->frame.start = nxi_workset_tick(&root->rows);
+    if (!nxi_frame_capture(&fate->frame, &root->rows, &root->arena))
+        fate->failed = true;
 }
 
 void nxi_session_undo_db(nx_session *root, const nx_db *db)
@@ -63,7 +70,7 @@ void nxi_session_undo_db(nx_session *root, const nx_db *db)
 void nxi_session_over(nx_session *root)
 {
     NX_ASSERT(root->root == root);
-    root->failed = false;
+    root->failed = nxi_session_take_lost_work(root);
     nxi_frame_restart(&root->frame, &root->rows);
 }
 

@@ -202,7 +202,7 @@ static bool run_alone(nx_session *s, nxi_member *member)
     fresh.own.next = NULL;
     *f = fresh;
     nxi_error_reset(&f->error);
-    return nxi_session_put_back(member->op, &(nxi_turn){ .session = s, .start = nxi_finishing_start, .context = f });
+    return nxi_session_put_back(member->op, &(nxi_turn){ .session = s, .finishes = true, .start = nxi_finishing_start, .context = f });
 }
 
 void nxi_members_fail(nxi_finishing *f)
@@ -250,6 +250,6 @@ nx_op nxi_session_write_row(nx_session *s, void *row, nxi_write write, void *tag
         return handle;
     }
     f->own = (nxi_member){ .finish = f, .op = op, .row = row, .write = write };
-    nxi_session_enter(op, &(nxi_turn){ .session = s, .start = nxi_finishing_start, .context = f });
+    nxi_session_enter(op, &(nxi_turn){ .session = s, .finishes = true, .start = nxi_finishing_start, .context = f });
     return handle;
 }

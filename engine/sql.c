@@ -63,6 +63,25 @@ void nxi_sql_version_up(nxi_sql *w, const nxi_table *table, bool is_conflict)
     nxi_sql_put(w, " + 1");
 }
 
+/* Where an integer has no bounds of its own, one that leaves those of its field is an error of the database all the same. */
+static void put_version_up_bounded(nxi_sql *w, const nxi_table *table)
+{
+    const nxi_column *version = table->version;
+
+    if (w->dialect->overflow == NULL) {
+        nxi_sql_version_up(w, table, false);
+        return;
+    }
+    nxi_sql_name(w, version->name);
+    nxi_sql_put(w, " = CASE WHEN ");
+    nxi_sql_name(w, version->name);
+    nxi_sql_put(w, version->type == NX_TYPE_i32 ? " >= 2147483647 THEN " : " >= 9223372036854775807 THEN ");
+    nxi_sql_put(w, w->dialect->overflow);
+    nxi_sql_put(w, " ELSE ");
+    nxi_sql_name(w, version->name);
+    nxi_sql_put(w, " + 1 END");
+}
+
 /* "t0" is the main table, "t1" the first join: tables may come more than once, and aliases never meet names. */
 static void put_alias(const nxi_sql *w, uint16_t join, nxi_buf *text)
 {
@@ -523,7 +542,7 @@ static void put_write(nxi_sql *w, const nxi_sql_ask *ask)
     }
     if (ask->verb == NXI_VERB_UPDATE && table->version != NULL) {
         nxi_sql_put(w, ", ");
-        nxi_sql_version_up(w, table, false);
+        put_version_up_bounded(w, table);
     }
     put_where_of_write(w, ask);
 }

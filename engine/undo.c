@@ -203,6 +203,26 @@ static bool was_born_in(const nxi_frame *frame, const nxi_image *image)
     return image->state == NXI_ROW_NEW || ((image->flags & NXI_ROW_WAS_NEW) != 0 && image->stamp >= frame->start);
 }
 
+/* A row that the transaction inserted will be new again, also when it was deleted since, unless that is what is to be tried again. */
+static bool restore_born(const nxi_undoing *undo, const nxi_image *image)
+{
+    nxi_row *row = image->row;
+    const char *baseline = image->bytes + (image->state == NXI_ROW_NEW ? 0 : row->table->row_size);
+
+    if (row->state == NXI_ROW_NEW || (row->state == NXI_ROW_GONE && undo->mode == NXI_UNDO_RETRY))
+        return true;
+    restore_version(row, baseline);
+    if (row->state != NXI_ROW_GONE)
+        return true;
+    row->state = NXI_ROW_STORED;
+    row->flags |= NXI_ROW_WAS_NEW;
+    row->stamp = undo->frame->start;
+    if (make_known(undo->ws, row))
+        return true;
+    row->state = NXI_ROW_GONE;
+    return false;
+}
+
 /* The baseline of before; the latest image comes first, so the oldest one stays. */
 static bool restore_baseline(const nxi_undoing *undo, const nxi_image *image)
 {
@@ -211,11 +231,8 @@ static bool restore_baseline(const nxi_undoing *undo, const nxi_image *image)
     size_t size = row->table->row_size;
     bool deleted = row->state == NXI_ROW_GONE || row->state == NXI_ROW_DELETING;
 
-    if (was_born_in(undo->frame, image)) {
-        if (row->state != NXI_ROW_GONE && row->state != NXI_ROW_NEW)
-            restore_version(row, image->state == NXI_ROW_NEW ? image->bytes : image->bytes + size);
-        return true;
-    }
+    if (was_born_in(undo->frame, image))
+        return restore_born(undo, image);
     memcpy(nxi_row_snapshot(data), image->bytes + size, size);
     row->lazy_missing = image->lazy_missing;
     row->stamp = image->stamp;

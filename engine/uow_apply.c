@@ -180,6 +180,8 @@ static void sweep(nx_session *s)
 
 void nxi_plan_apply(const nxi_plan *plan, nx_session *s, bool over)
 {
+    if (NXI_UNLIKELY(plan->db->freeing))
+        return; /* its rows are not the session's any more */
     for (size_t i = 0; i < plan->batch_count; i++)
         if (!over || plan->batches[i]->verb != NXI_BATCH_INSERT)
             apply_batch(plan->batches[i], s);

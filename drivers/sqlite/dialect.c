@@ -254,6 +254,7 @@ const nxi_dialect nxi_sq_dialect = {
     .null_safe_equal = "IS",
     .random = "RANDOM()",
     .limit_none = "-1",
+    .overflow = "abs(-9223372036854775807 - 1)",
     .on_conflict = true,
     .nulls_first = true,
     .column_type = column_type,
