@@ -133,7 +133,7 @@ void model_judges_open(world *w)
         else if (d > 0 || !w->place->in_memory) {
             if (sqlite3_open_v2(w->place->options[d].path, &j->file, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
                 model_fail(w, "judge", "%s: %s", w->place->options[d].path, sqlite3_errmsg(j->file));
-            sqlite3_busy_timeout(j->file, 5000);
+            sqlite3_busy_timeout(j->file, 3000);
             model_judge_do(w, d, "PRAGMA foreign_keys = ON");
         }
     }

@@ -310,6 +310,7 @@ static void finish_set_based(world *w, work *k, const nx_completion *c)
         bool is_restricted = deletes && count > 0; /* the order within one statement is the database's */
         if (!model_is_broken(&w->m, &after) && !is_restricted)
             model_fail(w, "query", "%s: %s: %s", model_op_names[k->op], nx_status_name(c->status), c->error->message);
+        model_open(&w->m, r, d); /* it may have begun the transaction */
         model_probe(w, r, d);
         return;
     }
@@ -354,6 +355,8 @@ void model_finish_query(world *w, work *k, const nx_completion *c)
         return;
     }
     if (k->step->fault != FAULT_NONE && (c->status == NX_ECANCELED || c->status == NX_EDEADLINE)) {
+        if (k->op == OP_UPDATE_ALL || k->op == OP_DELETE_ALL || k->op == OP_RAW || k->op == OP_TRAP)
+            model_open(&w->m, r, d); /* it may have begun the transaction */
         model_probe(w, r, d);
         return;
     }

@@ -18,7 +18,7 @@
 #define LEAKS() 0
 #endif
 
-enum { SECONDS_OF_PROGRAM = 20, SECONDS_OF_PART = 5, SECONDS_OF_SHRINKING = 60, TRIES = 3 };
+enum { SECONDS_OF_PROGRAM = 20, SECONDS_OF_PART = 8, SECONDS_OF_SHRINKING = 60, TRIES = 3 };
 
 report *model_report_new(void)
 {
