@@ -6,36 +6,113 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* In front of every program that is printed: it stands alone but for the library. */
-static const char prelude[] =
-    "#include <nextorm.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n";
+/* Around every program that is printed: it stands alone but for the library. */
+static const char prelude[] = "#include <nextorm.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n";
 static const char helpers[] =
-    "static nx_loop *loop;\nstatic nx_op op, queued[8];\nstatic int queued_count, text_count;\nstatic void *texts[512];\n"
-    "static nx_text text(const char *s) { char *t = strdup(s); texts[text_count++] = t; return nx_str(t); }\n"
+    "static nx_loop *loop;\n"
+    "static nx_db *db0, *db1;\n"
+    "static nx_op op, queued[8];\n"
+    "static int queued_count, text_count;\n"
+    "static void *texts[512];\n"
+    "static inline nx_text text(const char *s)\n"
+    "{\n"
+    "    return nx_str(texts[text_count++] = strdup(s));\n"
+    "}\n"
     "#define TEXT(s) text(s)\n"
-    "static const nx_value *parts(const char *s, int64_t n) { nx_value *p = malloc(2 * sizeof(*p)); texts[text_count++] = p;\n"
-    "    p[0] = nx_value_text(text(s)); p[1] = nx_value_i64(n); return p; }\n"
+    "static inline const nx_value *parts(const char *s, int64_t n)\n"
+    "{\n"
+    "    nx_value *p = texts[text_count++] = malloc(2 * sizeof(*p));\n"
+    "    p[0] = nx_value_text(text(s));\n"
+    "    p[1] = nx_value_i64(n);\n"
+    "    return p;\n"
+    "}\n"
     "#define PARTS(s, n) parts(s, n)\n"
-    "#define FREE_TEXTS() do { while (text_count > 0) free(texts[--text_count]); } while (0)\n"
-    "static void say(nx_completion c, const char *what) {\n"
-    "    printf(\"%s -> %s, count %lld%s%s\\n\", what, nx_status_name(c.status), (long long)c.count, c.error ? \": \" : \"\", c.error ? c.error->message : \"\");\n"
-    "    if (c.rows != NULL || c.raw != NULL) nx_seen(loop, &c); }\n"
-    "#define SAY(call) (op = (call), say(nx_await(loop, op), #call))\n#define MUST(call) SAY(call)\n"
+    "#define FREE_TEXTS() while (text_count > 0) free(texts[--text_count])\n"
+    "static void say(nx_completion c, const char *what)\n"
+    "{\n"
+    "    printf(\"%s -> %s, count %lld%s%s\\n\", what, nx_status_name(c.status), (long long)c.count,\n"
+    "           c.error ? \": \" : \"\", c.error ? c.error->message : \"\");\n"
+    "    for (size_t i = 0; c.raw != NULL && i < c.raw->row_count * c.raw->column_count; i++) {\n"
+    "        char value[64];\n"
+    "        nx_value_format(c.raw->values[i], value, sizeof(value));\n"
+    "        printf(\"    %s=%s\", c.raw->names[i % c.raw->column_count], value);\n"
+    "        if (i % c.raw->column_count == c.raw->column_count - 1)\n"
+    "            printf(\"\\n\");\n"
+    "    }\n"
+    "    if (c.rows != NULL || c.raw != NULL)\n"
+    "        nx_seen(loop, &c);\n"
+    "}\n"
+    "#define SAY(call) (op = (call), say(nx_await(loop, op), #call))\n"
     "#define QUEUE(call) (queued[queued_count++] = op = (call))\n"
-    "#define AWAIT_QUEUED() for (int i = 0; i < queued_count || (queued_count = 0); i++) say(nx_await(loop, queued[i]), \"queued\")\n"
+    "#define AWAIT_QUEUED() \\\n"
+    "    for (int i = 0; i < queued_count || (queued_count = 0); i++) \\\n"
+    "        say(nx_await(loop, queued[i]), \"queued\")\n"
     "#define MUST_BE(call, status) printf(\"%s -> %s\\n\", #call, nx_status_name(call))\n"
-    "#define TURNS(n) for (int i = 0; i < (n); i++) (void)nx_run_once(loop, 0)\n";
+    "#define TURNS(n) for (int i = 0; i < (n); i++) (void)nx_run_once(loop, 0)\n"
+    "#define OTHERS(d, sql) SAY(nx_execute((d) == 0 ? db0 : db1, sql, nx_no_args, NULL))\n"
+    "static nx_db *open_db(const char *provider, nx_bind_options options, const nx_entity *const *entities)\n"
+    "{\n"
+    "    nx_db *db = nx_db_new(loop, entities);\n"
+    "    SAY(nx_bind(db, provider, &options, NULL));\n"
+    "    SAY(nx_generate_mapping(db, NX_CREATE_TABLES, NULL));\n"
+    "    SAY(nx_execute(db, \"CREATE TABLE anchor (id INTEGER PRIMARY KEY)\", nx_no_args, NULL));\n"
+    "    SAY(nx_execute(db, \"CREATE TABLE trap (id INTEGER REFERENCES anchor (id) DEFERRABLE INITIALLY DEFERRED)\",\n"
+    "                   nx_no_args, NULL));\n"
+    "    return db;\n"
+    "}\n"
+    "static void show(nx_db *db, const char *table)\n"
+    "{\n"
+    "    char sql[64];\n"
+    "    snprintf(sql, sizeof(sql), \"SELECT * FROM %s\", table);\n"
+    "    say(nx_await(loop, nx_select_raw(db, sql, nx_no_args, NULL)), sql);\n"
+    "}\n"
+    "int main(void)\n"
+    "{\n"
+    "    unlink(\"model0.db\");\n"
+    "    unlink(\"model1.db\");\n"
+    "    if (nx_loop_open(NULL, &loop, NULL) != NX_OK)\n"
+    "        return 1;\n";
 
-void model_print(const place *where, const program *p, report *to)
+static void print_steps(const program *p)
 {
-    fprintf(stderr, "/* %s, %d steps: %s: %s", where->name, p->count, to->rule, to->text);
     for (int i = 0; i < p->count; i++) {
         const step *s = &p->steps[i];
         fprintf(stderr, "\n   %s session %d, %s slot %d other %d column %d value %d%s%s", model_op_names[s->op], s->session,
                 entities[s->entity].name, s->slot, s->other, s->column, s->value, s->queued ? " queued" : "",
                 s->fault == FAULT_NONE ? "" : s->fault == FAULT_CANCEL ? " cancelled" : " late");
     }
-    fprintf(stderr, " */\n%s%s%s%.*s\n", prelude, model_entities_text, helpers, (int)to->trace_size, to->trace);
+}
+
+static void print_open(const place *where, int d)
+{
+    const nx_bind_options *o = &where->options[d];
+
+    fprintf(stderr, "    db%d = open_db(\"%s\", (nx_bind_options){ ", d, where->provider[d]);
+    if (o->path != NULL)
+        fprintf(stderr, ".path = \"%s\"", o->path[0] == ':' ? o->path : d == 0 ? "model0.db" : "model1.db");
+    else
+        fprintf(stderr, ".host = \"%s\", .port = %d, .user = \"%s\", .dbname = \"%s\", .pool_max = 4%s", o->host, o->port, o->user,
+                o->dbname, o->pooler == NX_POOLER_TRANSACTION ? ", .pooler = NX_POOLER_TRANSACTION" : "");
+    fprintf(stderr, " }, NX_ENTITIES(");
+    for (int e = 0, first = 1; e < ENTITIES; e++)
+        if (entities[e].database == d) {
+            fprintf(stderr, "%s%s", first ? "" : ", ", entities[e].name);
+            first = 0;
+        }
+    fprintf(stderr, "));\n");
+}
+
+void model_print(const place *where, const program *p, report *to)
+{
+    fprintf(stderr, "/* %s, %d steps: %s: %s", where->name, p->count, to->rule, to->text);
+    print_steps(p);
+    fprintf(stderr, " */\n%s%s%s", prelude, model_entities_text, helpers);
+    for (int d = 0; d < DATABASES; d++)
+        print_open(where, d);
+    fwrite(to->trace, 1, to->trace_size, stderr);
+    for (int e = 0; e < ENTITIES; e++)
+        fprintf(stderr, "    show(db%d, \"%s\");\n", entities[e].database, entities[e].table);
+    fprintf(stderr, "    nx_loop_close(loop);\n    FREE_TEXTS();\n    return 0;\n}\n");
 }
 
 /* ------------------------------------------------------------------------------------------ coverage */

@@ -25,9 +25,8 @@ static void queue_get(world *w, work *k, const char *session)
     const model_entity *e = &entities[k->step->entity];
     char sql[SQL_SIZE];
 
-    model_key_sql(&w->m, k->uid, sql, sizeof(sql));
-    model_say(w, "%s(nx_get_entity(%s, &%s_entity, KEY(%s, \"%s\"), NULL));", k->step->queued ? "QUEUE" : "SAY", session, e->name,
-              e->name, sql);
+    model_key_code(&w->m, k->uid, true, sql, sizeof(sql));
+    model_say(w, "%s(nx_get(%s, %s, %s, NULL));", k->step->queued ? "QUEUE" : "SAY", session, e->name, sql);
     k->handle = nx_get_query(nx_select_session(k->session, e->entity), model_key_condition(&w->m, k->uid), NULL);
 }
 
@@ -174,8 +173,8 @@ static void take_row(world *w, root *r, void *row, int entity)
         o = NULL;
     }
     if (o == NULL) {
-        model_key_sql(&w->m, uid, key, sizeof(key));
-        model_say(w, "%s *%s = FIND(%s, %s, \"%s\");", entities[entity].name, model_row_name(w, r, uid, name),
+        model_key_code(&w->m, uid, false, key, sizeof(key));
+        model_say(w, "%s *%s = nx_session_find(%s, &%s_entity, %s);", entities[entity].name, model_row_name(w, r, uid, name),
                   model_session_name(w, r, r->depth - 1, session), entities[entity].name, key);
         o = model_add_object(w, r, row, uid, OBJ_STORED);
     }

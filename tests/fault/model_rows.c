@@ -118,6 +118,27 @@ void model_key_sql(const model *m, int uid, char *buffer, size_t size)
     }
 }
 
+void model_key_code(const model *m, int uid, bool condition, char *buffer, size_t size)
+{
+    const model_entity *e = model_entity_of(m, uid);
+    int slot = m->slot_of[uid];
+    char key[2][32];
+
+    snprintf(key[1], sizeof(key[1]), "%d", slot % 2);
+    switch ((int)e->key) {
+    case KEY_AUTO: snprintf(key[0], sizeof(key[0]), "%" PRId64, m->key_of[uid]); break;
+    case KEY_NUMBER: snprintf(key[0], sizeof(key[0]), "%d", CODE_BASE + slot); break;
+    case KEY_TEXT: snprintf(key[0], sizeof(key[0]), "\"w%d\"", slot); break;
+    default: snprintf(key[0], sizeof(key[0]), "\"r%d\"", slot / 2); break;
+    }
+    if (!condition)
+        snprintf(buffer, size, "nx_args(%s%s%s)", key[0], e->key == KEY_PAIR ? ", " : "", e->key == KEY_PAIR ? key[1] : "");
+    else if (e->key == KEY_PAIR)
+        snprintf(buffer, size, "nx_and(nx_eq(%s_.region, %s), nx_eq(%s_.num, %s))", e->name, key[0], e->name, key[1]);
+    else
+        snprintf(buffer, size, "nx_eq(%s_.%s, %s)", e->name, e->key_sql[0], key[0]);
+}
+
 /* ------------------------------------------------------------------------------------------ setting members */
 
 static void set_key(world *w, root *r, object *o)

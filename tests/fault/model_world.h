@@ -92,6 +92,8 @@ int64_t model_auto_key(const object *o, const model_entity *e);
 const nx_expr *model_key_condition(const model *m, int uid);
 /* As SQL: "id" = 7. */
 void model_key_sql(const model *m, int uid, char *buffer, size_t size);
+/* As C: a condition, or the values of nx_session_find. */
+void model_key_code(const model *m, int uid, bool condition, char *buffer, size_t size);
 int model_uid_of_row(world *w, const void *row, int entity);
 object *model_add_object(world *w, root *r, void *row, int uid, object_state state);
 void model_compare(world *w);
