@@ -49,40 +49,60 @@ static void open_databases(world *w)
     }
 }
 
-static void empty_server(world *w)
+static void empty_tables(world *w)
 {
-    static const char sql[] = "TRUNCATE twig, team, person, place, item, word, code, trap, anchor RESTART IDENTITY";
+    static const char *const sql[] = {
+        "UPDATE place SET up_region = NULL, up_num = NULL", "UPDATE word SET next_word = NULL", "UPDATE team SET lead_id = NULL",
+        "DELETE FROM item", "DELETE FROM place", "DELETE FROM code", "DELETE FROM word", "DELETE FROM person", "DELETE FROM team",
+        "DELETE FROM twig", "DELETE FROM trap"
+    };
 
     if (w->place->kit != NULL)
-        model_judge_do(w, 0, sql);
+        model_judge_do(w, 0, "TRUNCATE twig, team, person, place, item, word, code, trap, anchor RESTART IDENTITY");
+    else
+        for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++)
+            model_judge_do(w, 0, sql[i]);
+    model_judge_do(w, 1, "DELETE FROM note");
+    model_judge_do(w, 1, "DELETE FROM trap");
 }
 
-/* In the child. The library's own memory is looked at for leaks now and then: that takes longer than the program. */
-static void run_here(const place *where, const program *p, report *to)
+static void remove_files(const place *where)
+{
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    char path[256];
+
+    for (int d = 0; d < DATABASES; d++)
+        for (int i = 0; i < 3; i++)
+            if (where->options[d].path != NULL && where->options[d].path[0] == '/') {
+                snprintf(path, sizeof(path), "%s%s", where->options[d].path, ends[i]);
+                unlink(path);
+            }
+}
+
+/* In the child: one program after the other, on the same handles and tables. */
+static void run_here(const place *where, program *p, int count, report *to)
 {
     world *w = calloc(1, sizeof(*w));
 
     w->place = where;
     w->report = to;
     w->program = p;
-    alarm(to->shrinking ? SECONDS_OF_PART : SECONDS_OF_PROGRAM);
-    for (int d = 0; d < DATABASES; d++)
-        if (where->options[d].path != NULL && where->options[d].path[0] != ':') {
-            char path[256];
-            static const char *const ends[] = { "", "-wal", "-shm" };
-            for (int i = 0; i < 3; i++) {
-                snprintf(path, sizeof(path), "%s%s", where->options[d].path, ends[i]);
-                unlink(path);
-            }
-        }
+    alarm(SECONDS_OF_PROGRAM);
+    remove_files(where);
     open_databases(w);
     model_judges_open(w);
-    empty_server(w);
-    model_run(w, p);
+    for (to->done = 0; to->done < count; to->done++) {
+        if (to->done > 0)
+            model_generate(p, p->seed + 1);
+        to->at = 0;
+        alarm(to->shrinking ? SECONDS_OF_PART : SECONDS_OF_PROGRAM);
+        empty_tables(w);
+        model_run(w, p);
+    }
     nx_loop_close(w->loop);
     model_judges_close(w);
     free(w);
-    if (p->seed % 16 == 0 && LEAKS() != 0) {
+    if (!to->shrinking && LEAKS() != 0) {
         snprintf(to->rule, sizeof(to->rule), "leak");
         _exit(EXIT_FAILED);
     }
@@ -99,8 +119,9 @@ static void be_quiet(void)
     }
 }
 
-model_result model_run_apart(place *where, const program *p, report *to, bool quiet)
+model_result model_run_apart(const place *where, const program *first, int count, report *to, bool quiet)
 {
+    program p = *first;
     int status = 0;
 
     to->rule[0] = to->text[0] = '\0';
@@ -112,7 +133,7 @@ model_result model_run_apart(place *where, const program *p, report *to, bool qu
     if (child == 0) {
         if (quiet)
             be_quiet();
-        run_here(where, p, to);
+        run_here(where, &p, count, to);
     }
     while (waitpid(child, &status, 0) < 0)
         continue;
@@ -123,7 +144,7 @@ model_result model_run_apart(place *where, const program *p, report *to, bool qu
     if (to->rule[0] == '\0') {
         bool hangs = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
         snprintf(to->rule, sizeof(to->rule), "%s", hangs ? "hang" : "crash");
-        snprintf(to->text, sizeof(to->text), "in step %d (%s): %s %d", to->at, model_op_names[p->steps[to->at].op],
+        snprintf(to->text, sizeof(to->text), "in step %d: %s %d", to->at,
                  WIFSIGNALED(status) ? "signal" : "exit status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
     return RESULT_FAILED;
@@ -132,19 +153,19 @@ model_result model_run_apart(place *where, const program *p, report *to, bool qu
 /* ------------------------------------------------------------------------------------------ shrinking */
 
 /* Whether it still fails in the same way; what depends on time is tried more than once. */
-static bool still_fails(place *where, const program *p, report *to, const char *rule)
+static bool still_fails(const place *where, const program *p, report *to, const char *rule)
 {
     bool by_chance = false;
 
     for (int i = 0; i < p->count; i++)
         by_chance = by_chance || p->steps[i].fault != FAULT_NONE || p->steps[i].op == OP_FREE;
     for (int i = 0; i < (by_chance ? TRIES : 1) && time(NULL) < to->until; i++)
-        if (model_run_apart(where, p, to, true) == RESULT_FAILED && strcmp(to->rule, rule) == 0)
+        if (model_run_apart(where, p, 1, to, true) == RESULT_FAILED && strcmp(to->rule, rule) == 0)
             return true;
     return false;
 }
 
-static bool drop_steps(place *where, program *p, report *to, const char *rule)
+static bool drop_steps(const place *where, program *p, report *to, const char *rule)
 {
     bool dropped = false;
 
@@ -161,7 +182,7 @@ static bool drop_steps(place *where, program *p, report *to, const char *rule)
     return dropped;
 }
 
-static void simplify_steps(place *where, program *p, report *to, const char *rule)
+static void simplify_steps(const place *where, program *p, report *to, const char *rule)
 {
     for (int i = 0; i < p->count; i++)
         for (int k = 0; k < 6; k++) {
@@ -180,7 +201,7 @@ static void simplify_steps(place *where, program *p, report *to, const char *rul
         }
 }
 
-void model_shrink(place *where, program *p, report *to)
+void model_shrink(const place *where, program *p, report *to)
 {
     char rule[REPORT_RULE];
 
@@ -193,7 +214,7 @@ void model_shrink(place *where, program *p, report *to)
     while (drop_steps(where, p, to, rule))
         continue;
     to->tracing = true;
-    for (int i = 0; i < 4 * TRIES && model_run_apart(where, p, to, true) != RESULT_FAILED; i++)
+    for (int i = 0; i < 4 * TRIES && model_run_apart(where, p, 1, to, true) != RESULT_FAILED; i++)
         continue;
     to->tracing = to->shrinking = false;
     if (to->rule[0] == '\0')

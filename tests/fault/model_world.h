@@ -24,6 +24,7 @@ typedef struct coverage {
 } coverage;
 
 typedef struct report {
+    int done;                  /* programs that are complete */
     int at;                    /* the step that ran last */
     char rule[REPORT_RULE];    /* the promise that was not kept; "" if none */
     char text[REPORT_TEXT];
@@ -40,7 +41,6 @@ typedef struct place {
     const char *provider[DATABASES];
     nx_bind_options options[DATABASES];
     bool in_memory;           /* the first database: it has no second connection */
-    bool is_made;             /* its tables exist and are to be emptied */
     void *kit;                /* PostgreSQL: its pg_kit */
 } place;
 

@@ -1,6 +1,6 @@
 /*
- * model - random programs of sessions, checked against a naive model; see model.h. NX_TEST_SEED=n runs one program, NX_TEST_LONG=1
- * runs an hour for each provider. NX_MODEL_SECONDS sets the time.
+ * model - random programs of sessions, checked against a naive model; see model.h. NX_TEST_SEED=n runs one program
+ * (NX_TEST_COUNT=m: m of them), NX_TEST_LONG=1 runs an hour for each provider. NX_MODEL_SECONDS sets the time.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "tests/support/pg_kit.h"
 #include "tests/support/test_kit.h"
 
-enum { SECONDS = 55, SECONDS_LONG = 3600, PATH_SIZE = 128 };
+enum { SECONDS = 55, SECONDS_LONG = 3600, PATH_SIZE = 128, BATCH = 40 };
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
@@ -21,14 +21,31 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-/* Run programs until the time is over or one fails; the one that failed is shrunk and printed. */
-static void run_all(place *where)
+/* A program of a batch failed: it alone is run again, shrunk and printed. */
+static void show_failure(const place *where, uint64_t first, int before, report *to)
+{
+    program *p = calloc(1, sizeof(*p));
+    char rule[REPORT_RULE];
+
+    fprintf(stderr, "%s: NX_TEST_SEED=%" PRIu64 " (the %d before it: NX_TEST_COUNT=%d): %s: %s\n", where->name,
+            first + (uint64_t)before, before, before + 1, to->rule, to->text);
+    memcpy(rule, to->rule, sizeof(rule));
+    model_generate(p, first + (uint64_t)before);
+    model_shrink(where, p, to);
+    model_print(where, p, to);
+    free(p);
+    cr_assert_fail("%s: NX_TEST_SEED=%" PRIu64 ": %s", where->name, first + (uint64_t)before, rule);
+}
+
+/* Run programs until the time is over or one fails. */
+static void run_all(const place *where)
 {
     report *to = model_report_new();
     coverage *all = calloc(1, sizeof(*all));
     program *p = calloc(1, sizeof(*p));
     bool one = getenv("NX_TEST_SEED") != NULL;
     uint64_t seed = number_of("NX_TEST_SEED", (uint64_t)time(NULL) * 1000000 + (uint64_t)getpid() % 1000 * 1000);
+    int count = (int)number_of("NX_TEST_COUNT", one ? 1 : BATCH);
     uint64_t seconds = number_of("NX_MODEL_SECONDS", tk_is_long() ? SECONDS_LONG : SECONDS), programs = 0, skipped = 0;
     time_t until = time(NULL) + (time_t)seconds;
 
@@ -36,20 +53,16 @@ static void run_all(place *where)
     do {
         model_generate(p, seed);
         memset(&to->coverage, 0, sizeof(to->coverage));
-        model_result result = model_run_apart(where, p, to, !one);
-        if (result == RESULT_FAILED) {
-            fprintf(stderr, "%s: NX_TEST_SEED=%" PRIu64 ": %s: %s\n", where->name, seed, to->rule, to->text);
-            model_shrink(where, p, to);
-            model_print(where, p, to);
-            cr_assert_fail("%s: NX_TEST_SEED=%" PRIu64 ": %s: %s", where->name, seed, to->rule, to->text);
-        }
+        model_result result = model_run_apart(where, p, count, to, !one);
+        if (result == RESULT_FAILED)
+            show_failure(where, seed, to->done, to);
         skipped += result == RESULT_SKIPPED;
         model_coverage_add(all, &to->coverage);
-        programs++;
-        seed++;
+        programs += (uint64_t)to->done;
+        seed += (uint64_t)to->done + (result == RESULT_SKIPPED);
     } while (!one && time(NULL) < until);
-    fprintf(stderr, "%s: %" PRIu64 " programs, the last NX_TEST_SEED=%" PRIu64 ", %" PRIu64 " skipped\n", where->name, programs, seed - 1,
-            skipped);
+    fprintf(stderr, "%s: %" PRIu64 " programs, the last NX_TEST_SEED=%" PRIu64 ", %" PRIu64 " skipped\n", where->name, programs,
+            seed - 1, skipped);
     int missing = model_coverage_print(all, where);
     cr_assert(one || seconds < SECONDS || missing == 0, "%d pairs were never tried", missing);
     free(p);
@@ -60,7 +73,9 @@ static void open_place(place *where, char directory[PATH_SIZE], char path[DATABA
 {
     const char *base = getenv("TMPDIR");
 
-    snprintf(directory, PATH_SIZE, "%s/nextorm-model-XXXXXX", base != NULL && strlen(base) < 64 ? base : "/tmp");
+    if (base == NULL || strlen(base) > 64) /* in memory where that is possible: nothing here tests a disk */
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(directory, PATH_SIZE, "%s/nextorm-model-XXXXXX", base);
     cr_assert_not_null(mkdtemp(directory));
     for (int d = 0; d < DATABASES; d++) {
         snprintf(path[d], PATH_SIZE, "%.100s/%d.db", directory, d);
