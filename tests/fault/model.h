@@ -151,6 +151,7 @@ typedef struct root {
     bool aborted;               /* its transaction may be lost: NX_EABORTED is to be expected until it is rolled back */
     int disturbed;              /* counts what makes operations that are queued yet void */
     bool open[DATABASES];       /* may have a transaction there */
+    bool unsure[DATABASES];     /* it may have ended with the nested session that began it */
     picture now;
     picture begin[DEPTH];       /* of each nested session */
     char *texts[256];           /* memory that members point to */
@@ -185,8 +186,8 @@ object *model_object_of_row(root *r, const void *row);
 object *model_object_of_uid(root *r, int uid);
 /* A stored row of that slot in these tables; -1: none. */
 int model_find(const model *m, const tables *t, int entity, int slot);
-/* A row with that key of the database; -1: none. */
-int model_uid_of_key(const model *m, int entity, int64_t key);
+/* A row with that key of the database, one that is in the tables if there is one; -1: none. */
+int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key);
 /* The tables as this session sees them, for entities of that database. */
 const tables *model_view(const model *m, const root *r, int database);
 bool model_is_changed(const model *m, const object *o);

@@ -61,6 +61,17 @@ const char *model_row_name(const world *w, const root *r, int uid, char *buffer)
     return buffer;
 }
 
+const char *model_declare(world *w, const char *type, const char *name, char *buffer)
+{
+    for (int i = 0; i < w->declared_count; i++)
+        if (strcmp(w->declared[i], name) == 0)
+            return name;
+    if (w->declared_count < NAMES)
+        snprintf(w->declared[w->declared_count++], sizeof(w->declared[0]), "%s", name);
+    snprintf(buffer, 64, "%s *%s", type, name);
+    return buffer;
+}
+
 bool model_writer_is_free(const world *w, const root *r, int database)
 {
     for (int i = 0; i < ROOTS; i++)
@@ -354,14 +365,14 @@ static void step_operation(world *w, root *r, const step *s)
 static void step_begin(world *w, root *r, const step *s)
 {
     nx_session_options options = { .no_auto_flush = s->value % 4 == 0 };
-    char name[16];
+    char name[16], declared[64];
 
     if (r->depth > 0)
         return;
     *r = (root){ .no_auto_flush = options.no_auto_flush };
     model_session_name(w, r, 0, name);
-    model_say(w, "nx_session *%s = nx_session_begin(loop, &(nx_session_options){.no_auto_flush = %d});", name,
-              (int)options.no_auto_flush);
+    model_say(w, "%s = nx_session_begin(loop, &(nx_session_options){.no_auto_flush = %d});",
+              model_declare(w, "nx_session", name, declared), (int)options.no_auto_flush);
     r->session[0] = nx_session_begin(w->loop, &options);
     if (r->session[0] == NULL)
         model_fail(w, "session", "nx_session_begin");
@@ -372,12 +383,13 @@ static void step_nest(world *w, root *r, const step *s)
 {
     bool join = s->value % 4 == 0;
     nx_session_options options = { .join = join, .no_auto_flush = r->no_auto_flush };
-    char name[16], outer[16];
+    char name[16], outer[16], declared[64];
 
     if (r->depth == 0 || r->depth == DEPTH || r->aborted)
         return;
-    model_say(w, "nx_session *%s = nx_session_nested(%s, &(nx_session_options){.join = %d, .no_auto_flush = %d});",
-              model_session_name(w, r, r->depth, name), model_session_name(w, r, r->depth - 1, outer), (int)join,
+    model_say(w, "%s = nx_session_nested(%s, &(nx_session_options){.join = %d, .no_auto_flush = %d});",
+              model_declare(w, "nx_session", model_session_name(w, r, r->depth, name), declared),
+              model_session_name(w, r, r->depth - 1, outer), (int)join,
               (int)r->no_auto_flush);
     nx_session *inner = nx_session_nested(model_innermost(r), &options);
     if (inner == NULL)
@@ -467,6 +479,7 @@ static void run_step(world *w, const step *s)
 void model_run(world *w, const program *p)
 {
     w->program = p;
+    w->declared_count = 0;
     model_init(&w->m);
     for (int i = 0; i < p->count; i++) {
         w->report->at = i;

@@ -102,7 +102,7 @@ void model_free_session(world *w, root *r, bool all)
     int level = r->depth - 1;
     pop(w, r);
     if (join)
-        r->aborted = true; /* its work cannot be told from the outer one's */
+        r->aborted = any_open(r); /* its work cannot be told from the outer one's */
     else
         model_nested_undone(&w->m, r, level);
 }
@@ -237,7 +237,7 @@ static void flush_refused(world *w, const work *k, const plan *p, const nx_compl
         model_fail(w, "flush-status", "%s: %s: %s", model_op_names[k->op], nx_status_name(c->status), message_of(c));
     bool is_begun = true; /* everywhere: what began with this operation is rolled back, and that may be said */
     for (int d = 0; d < DATABASES; d++)
-        is_begun = is_begun && (r->open[d] || !p->touches[d]);
+        is_begun = is_begun && !r->unsure[d] && (r->open[d] || !p->touches[d]);
     if (k->op != OP_END && any_open(r) && is_begun && outcome_of(c) != NX_OUTCOME_NONE)
         model_fail(w, "outcome", "a refused %s in an open transaction has the outcome %d", model_op_names[k->op],
                    (int)outcome_of(c));

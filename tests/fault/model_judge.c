@@ -20,6 +20,7 @@ enum { CELLS_MAX = 16, SQL_SIZE = 512 };
 typedef struct reading {
     world *w;
     int entity;
+    const tables *names; /* the rows that keys of the database stand for */
     tables *t;
 } reading;
 
@@ -30,12 +31,12 @@ static int32_t number_of(const char *text)
     return text[0] == 't' || text[0] == 'w' || text[0] == 'r' ? atoi(text + 1) : atoi(text);
 }
 
-static int32_t uid_of(world *w, int entity, const char *const *cell)
+static int32_t uid_of(world *w, const tables *t, int entity, const char *const *cell)
 {
     if (cell[0] == NULL)
         return NONE;
     switch ((int)entities[entity].key) {
-    case KEY_AUTO: return model_uid_of_key(&w->m, entity, atoll(cell[0]));
+    case KEY_AUTO: return model_uid_of_key(&w->m, t, entity, atoll(cell[0]));
     case KEY_NUMBER: return model_uid(&w->m, entity, number_of(cell[0]) - 100);
     case KEY_TEXT: return model_uid(&w->m, entity, number_of(cell[0]));
     default: return cell[1] == NULL ? NONE : model_uid(&w->m, entity, 2 * number_of(cell[0]) + number_of(cell[1]));
@@ -45,7 +46,7 @@ static int32_t uid_of(world *w, int entity, const char *const *cell)
 static void take_row(reading *to, const char *const *cell)
 {
     const model_entity *e = &entities[to->entity];
-    int32_t uid = uid_of(to->w, to->entity, cell);
+    int32_t uid = uid_of(to->w, to->names, to->entity, cell);
     int at = e->key == KEY_PAIR ? 2 : 1;
 
     if (uid < 0)
@@ -55,7 +56,7 @@ static void take_row(reading *to, const char *const *cell)
         const model_column *column = &e->columns[c];
         if (column->kind == COL_LOCAL)
             continue;
-        to->t->row[uid].c[c] = column->kind == COL_REF ? uid_of(to->w, column->target, cell + at) : number_of(cell[at]);
+        to->t->row[uid].c[c] = column->kind == COL_REF ? uid_of(to->w, to->names, column->target, cell + at) : number_of(cell[at]);
         at += column->kind == COL_REF && entities[column->target].key == KEY_PAIR ? 2 : 1;
     }
 }
@@ -189,14 +190,12 @@ static bool differs(const world *w, const tables *is, const tables *should, char
     return false;
 }
 
-bool model_judge_tables(world *w, const tables *either)
+static void read_tables(world *w, const tables *names, tables *is)
 {
-    tables *is = calloc(1, sizeof(*is));
-    char text[256], sql[SQL_SIZE];
-    bool is_other = false;
+    char sql[SQL_SIZE];
 
     for (int e = 0; e < ENTITIES; e++) {
-        reading to = { .w = w, .entity = e, .t = is };
+        reading to = { .w = w, .entity = e, .names = names, .t = is };
         int d = entities[e].database;
         select_sql(e, sql);
         if (w->judge[d]->server != NULL) {
@@ -213,8 +212,21 @@ bool model_judge_tables(world *w, const tables *either)
                 }
         }
     }
+}
+
+bool model_judge_tables(world *w, const tables *either)
+{
+    tables *is = calloc(1, sizeof(*is));
+    char text[256];
+    bool is_other = false;
+
+    read_tables(w, &w->m.committed, is);
     if (differs(w, is, &w->m.committed, text, sizeof(text))) {
-        if (either == NULL || differs(w, is, either, text, sizeof(text)))
+        if (either == NULL)
+            model_fail(w, "tables", "%s", text);
+        memset(is, 0, sizeof(*is));
+        read_tables(w, either, is);
+        if (differs(w, is, either, text, sizeof(text)))
             model_fail(w, "tables", "%s", text);
         is_other = true;
     }

@@ -207,6 +207,7 @@ static void written(const model *m, object *o)
 
 void model_open(model *m, root *r, int database)
 {
+    r->unsure[database] = false;
     if (r->open[database])
         return;
     r->open[database] = true;

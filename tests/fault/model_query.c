@@ -159,9 +159,9 @@ bool model_queue_query(world *w, work *k)
 /* A row that a query of the session gave. */
 static void take_row(world *w, root *r, void *row, int entity)
 {
-    int uid = model_uid_of_row(w, row, entity);
+    int uid = model_uid_of_row(w, r, row, entity);
     const tables *t = model_view(&w->m, r, entities[entity].database);
-    char name[32], key[SQL_SIZE], session[16];
+    char name[32], key[SQL_SIZE], session[16], declared[64];
 
     if (uid < 0 || !t->present[uid])
         model_fail(w, "query", "%s: a row is answered that is not there (%d)", entities[entity].name, uid);
@@ -174,7 +174,8 @@ static void take_row(world *w, root *r, void *row, int entity)
     }
     if (o == NULL) {
         model_key_code(&w->m, uid, false, key, sizeof(key));
-        model_say(w, "%s *%s = nx_session_find(%s, &%s_entity, %s);", entities[entity].name, model_row_name(w, r, uid, name),
+        model_say(w, "%s = nx_session_find(%s, &%s_entity, %s);",
+                  model_declare(w, entities[entity].name, model_row_name(w, r, uid, name), declared),
                   model_session_name(w, r, r->depth - 1, session), entities[entity].name, key);
         o = model_add_object(w, r, row, uid, OBJ_STORED);
     }

@@ -33,26 +33,31 @@ int64_t model_auto_key(const object *o, const model_entity *e)
     return *(const int64_t *)o->row; /* the key is the first member */
 }
 
-static int uid_of_key(world *w, int entity, const nx_key *key)
+/* expected: the row that should stand there, if any: it is taken where its key fits. */
+static int uid_of_key(world *w, const root *r, int entity, const nx_key *key, int expected)
 {
     const nx_value *first = key->part_count > 1 ? &key->parts[0] : &key->value;
 
     if (key->part_count == 0)
         return NONE;
     switch ((int)entities[entity].key) {
-    case KEY_AUTO: return model_uid_of_key(&w->m, entity, first->i64);
+    case KEY_AUTO:
+        if (expected >= 0 && w->m.key_of[expected] == first->i64)
+            return expected;
+        return model_uid_of_key(&w->m, model_view(&w->m, r, entities[entity].database), entity, first->i64);
     case KEY_NUMBER: return model_uid(&w->m, entity, (int)first->i64 - CODE_BASE);
     case KEY_TEXT: return model_uid(&w->m, entity, number_of_text(first->text));
     default: return model_uid(&w->m, entity, 2 * number_of_text(first->text) + (int)key->parts[1].i64);
     }
 }
 
-int model_uid_of_row(world *w, const void *row, int entity)
+int model_uid_of_row(world *w, const root *r, const void *row, int entity)
 {
     const nx_text *text = row;
 
     switch ((int)entities[entity].key) {
-    case KEY_AUTO: return model_uid_of_key(&w->m, entity, *(const int64_t *)row);
+    case KEY_AUTO:
+        return model_uid_of_key(&w->m, model_view(&w->m, r, entities[entity].database), entity, *(const int64_t *)row);
     case KEY_NUMBER: return model_uid(&w->m, entity, (int)*(const int64_t *)row - CODE_BASE);
     case KEY_TEXT: return model_uid(&w->m, entity, number_of_text(*text));
     default: return model_uid(&w->m, entity, 2 * number_of_text(*text) + *(const int32_t *)(text + 1));
@@ -79,7 +84,7 @@ int32_t model_member(world *w, root *r, const object *o, int column)
             const object *target = model_object_of_row(r, reference->row);
             return target == NULL ? -2 : target->uid;
         }
-        return uid_of_key(w, c->target, &reference->key);
+        return uid_of_key(w, r, c->target, &reference->key, o->v.c[column]);
     default: return *(const int32_t *)member;
     }
 }
@@ -289,7 +294,7 @@ static bool is_free(world *w, const root *r, int entity, int slot)
 static void step_new(world *w, root *r, const step *s)
 {
     const model_entity *e = &entities[s->entity];
-    char session[16], name[32];
+    char session[16], name[32], declared[64];
 
     if (!is_free(w, r, s->entity, s->slot) || r->now.count >= OBJECTS - 8 || r->text_count > 200)
         return;
@@ -302,7 +307,7 @@ static void step_new(world *w, root *r, const step *s)
     int uid = model_uid(&w->m, s->entity, s->slot);
     if (uid < 0)
         return;
-    model_say(w, "%s *%s = nx_new(%s, %s);", e->name, model_row_name(w, r, uid, name),
+    model_say(w, "%s = nx_new(%s, %s);", model_declare(w, e->name, model_row_name(w, r, uid, name), declared),
               model_session_name(w, r, r->depth - 1, session), e->name);
     void *row = nx_new_row(model_innermost(r), e->entity);
     if (row == NULL)

@@ -63,12 +63,19 @@ int model_find(const model *m, const tables *t, int entity, int slot)
     return -1;
 }
 
-int model_uid_of_key(const model *m, int entity, int64_t key)
+/* A key of the database may be given out again when its row is gone: the row that is there comes first. */
+int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key)
 {
-    for (int u = m->uid_count - 1; u >= 0; u--)
-        if (m->entity_of[u] == entity && m->key_of[u] == key)
+    int found = -1;
+
+    for (int u = m->uid_count - 1; u >= 0; u--) {
+        if (m->entity_of[u] != entity || m->key_of[u] != key)
+            continue;
+        if (t->present[u])
             return u;
-    return -1;
+        found = found < 0 ? u : found;
+    }
+    return found;
 }
 
 const tables *model_view(const model *m, const root *r, int database)
@@ -190,7 +197,7 @@ void model_read(const model *m, root *r, object *o, const tables *t, bool all)
 void model_close(root *r)
 {
     for (int d = 0; d < DATABASES; d++)
-        r->open[d] = false;
+        r->open[d] = r->unsure[d] = false;
     r->aborted = false;
 }
 
@@ -291,4 +298,6 @@ void model_nested_undone(model *m, root *r, int level)
     }
     for (int d = 0; d < DATABASES; d++)
         r->now.tables.traps[d] = before->open[d] ? before->tables.traps[d] : 0;
+    for (int d = 0; d < DATABASES; d++)
+        r->unsure[d] = r->unsure[d] || (r->open[d] && !before->open[d]);
 }

@@ -11,7 +11,7 @@
 
 #include "model.h"
 
-enum { REPORT_RULE = 32, REPORT_TEXT = 1024, TRACE_SIZE = 1 << 18, EXIT_FAILED = 3, EXIT_SKIPPED = 4 };
+enum { REPORT_RULE = 32, REPORT_TEXT = 1024, TRACE_SIZE = 1 << 18, NAMES = 256, EXIT_FAILED = 3, EXIT_SKIPPED = 4 };
 
 /* States of a session in which an operation is queued, and what may befall it: for the account of what was tried. */
 typedef enum cover_state { COVER_CLEAN, COVER_PENDING, COVER_OPEN, COVER_NESTED, COVER_FAILED, COVER_STATES } cover_state;
@@ -69,7 +69,8 @@ typedef struct world {
     const program *program;
     work queue[QUEUE];
     int queued;
-    int text_number;
+    char declared[NAMES][32]; /* variables of the printed program */
+    int declared_count;
 } world;
 
 /* The promise `rule` was not kept: the process ends. */
@@ -84,6 +85,9 @@ nx_session *model_innermost(const root *r);
 const char *model_session_name(const world *w, const root *r, int depth, char *buffer);
 const char *model_row_name(const world *w, const root *r, int uid, char *buffer);
 
+/* "Type *name" when the variable is new in the printed program, else "name". */
+const char *model_declare(world *w, const char *type, const char *name, char *buffer);
+
 /* model_rows.c: steps that need no database; values of members. */
 void model_step_rows(world *w, root *r, const step *s);
 int32_t model_member(world *w, root *r, const object *o, int column);
@@ -94,7 +98,7 @@ const nx_expr *model_key_condition(const model *m, int uid);
 void model_key_sql(const model *m, int uid, char *buffer, size_t size);
 /* As C: a condition, or the values of nx_session_find. */
 void model_key_code(const model *m, int uid, bool condition, char *buffer, size_t size);
-int model_uid_of_row(world *w, const void *row, int entity);
+int model_uid_of_row(world *w, const root *r, const void *row, int entity);
 object *model_add_object(world *w, root *r, void *row, int uid, object_state state);
 void model_compare(world *w);
 
