@@ -2,7 +2,7 @@
 """Lists for meson.build, one file a line, relative to this directory.
 
 list.py PATTERN...        the files that match, sorted
-list.py --support FILE    the doubles that a test needs: support/x.c for every support/x.h that it includes, also by another one
+list.py --support FILE... the doubles that a test needs: support/x.c for every support/x.h that it includes, also by another one
 """
 import glob
 import os
@@ -23,7 +23,8 @@ def support(path, found):
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 if sys.argv[1] == "--support":
     needed = []
-    support(sys.argv[2], needed)
+    for path in sys.argv[2:]:
+        support(path, needed)
     print("\n".join(part for part in needed if part.endswith(".c")))
 else:
     for pattern in sys.argv[1:]:
