@@ -29,6 +29,8 @@
 NX_MUST_CHECK bool nxi_catalog_read(const nxi_tables *tables, const nxi_dialect *dialect, const nx_rows *answer, nxi_arena *arena,
                                     nxi_arena *scratch);
 
+/* What is known before the catalogue is asked: what the mapping says. False: out of memory. */
+NX_MUST_CHECK bool nxi_catalog_begin(nx_db *db);
 /* Ask the catalogue of a mapped database; then `then` goes on with the operation, unless that has failed. */
 void nxi_catalog_ask(nx_db *db, nxi_op *op, void (*then)(nx_db *db, nxi_op *op));
 

@@ -5,6 +5,16 @@
 
 #include <inttypes.h>
 
+bool nxi_catalog_begin(nx_db *db)
+{
+    nxi_arena scratch;
+
+    nxi_arena_init(&scratch, db->loop->memory);
+    bool done = nxi_catalog_read(&db->tables, db->driver->dialect, NULL, &db->arena, &scratch);
+    nxi_arena_fini(&scratch);
+    return done;
+}
+
 typedef struct question {
     void (*then)(nx_db *db, nxi_op *op);
     nx_value names;

@@ -335,17 +335,6 @@ static const char *join_ddl(nx_db *db)
     return ddl;
 }
 
-/* What is known before the catalogue is asked. False: out of memory. */
-static bool read_mapping(nx_db *db)
-{
-    nxi_arena scratch;
-
-    nxi_arena_init(&scratch, db->loop->memory);
-    bool done = nxi_catalog_read(&db->tables, db->driver->dialect, NULL, &db->arena, &scratch);
-    nxi_arena_fini(&scratch);
-    return done;
-}
-
 static nx_status map_entities(nx_db *db, nx_error *error)
 {
     const nxi_dialect *dialect = db->driver->dialect;
@@ -360,7 +349,7 @@ static nx_status map_entities(nx_db *db, nx_error *error)
     if (status != NX_OK)
         goto fail;
     db->ddl = join_ddl(db);
-    if (db->ddl == NULL || !read_mapping(db)) {
+    if (db->ddl == NULL || !nxi_catalog_begin(db)) {
         status = nxi_fail(error, NX_ENOMEM, "no memory for the mapping");
         goto fail;
     }
