@@ -257,8 +257,8 @@ static void sink_notified(void *context, nx_text channel, nx_text payload)
 }
 
 /*
- * The answer will not be seen. A commit that is on its way may happen: on a connection that goes on, as soon as it is in `out`; on
- * one that ends, when the kernel has had it. All else is undone by the driver, or by the server when it misses us.
+ * The answer will not be seen. A commit that is on its way may happen: on a connection that goes on, as soon as it is in
+ * `out`; on one that ends, when the kernel has had it. All else is undone by the driver, or by the server when it misses us.
  */
 static void finish_unanswered(nxi_conn *conn, nxi_request *request, const nx_error *error, bool transaction_lives)
 {

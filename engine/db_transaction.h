@@ -6,8 +6,8 @@
  *
  * Here alone a transaction begins, is marked and closes, and here alone the session looks at what the server says about it.
  * Savepoints are recorded as they are set: their name is their place (from 1), and each belongs to the level of the session that
- * needs it. A nested session sets one before its first write, unless the transaction began in it; when it ends well, the savepoint
- * is released, or becomes that of the session around it where that one has none and will need one.
+ * needs it. A nested session sets one before its first write, unless the transaction began in it; when it ends well, the
+ * savepoint is released, or becomes that of the session around it where that one has none and will need one.
  *
  * Threads: the loop's own.
  */
@@ -27,7 +27,7 @@ typedef struct nxi_part {
     uint32_t mark_count, mark_capacity;
     uint32_t undo_to;      /* a nested session was given up: only so many savepoints are to stay; NXI_UNDO_NONE */
     bool wrote;            /* in it, or has taken locks */
-    bool unrepeatable;     /* something was written in it that no row's pending work would write again: SQL text, set-based writes */
+    bool unrepeatable;     /* SQL text or a set-based write was run in it: no row's pending work would do that again */
     bool lost_work;        /* such a transaction was undone, and not by the application */
     nx_outcome outcome;    /* of the last transaction */
     nxi_deferred_rollback *rollback;
@@ -47,7 +47,10 @@ nxi_part *nxi_session_part_of(const struct nx_session *s, const nx_db *db); /* N
  * closed, without memory, and for a write in a read-only session.
  */
 NX_MUST_CHECK nx_status nxi_session_attach(struct nx_session *s, nxi_call *call, bool writes, nx_error *error);
-/* Look at what the answer says of the transaction. One that is over without having been asked to is lost: so is the session's work. */
+/*
+ * Look at what the answer says of the transaction. One that is over without having been asked to is lost: so is the
+ * session's work.
+ */
 void nxi_session_answered(struct nx_session *s, const nxi_call *call);
 bool nxi_session_has_transaction(const struct nx_session *s, uint64_t transaction);
 

@@ -42,7 +42,7 @@ typedef struct nxi_finishing {
     nx_session *session;
     nxi_op *op;
     nxi_finish how;
-    void (*then)(nxi_op *op, void *context); /* a flush before another operation: goes on with its turn; NULL: it is the operation */
+    void (*then)(nxi_op *op, void *context); /* of a flush before another operation: goes on with that; NULL: none */
     void *then_context;
     nx_db *only_db;          /* of one database only; NULL: of all */
     nxi_member own;          /* own.row: of these rows only */

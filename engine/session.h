@@ -35,7 +35,7 @@ struct nx_session {
     size_t leaving;                /* root: nested sessions that were freed with operations in flight */
     bool exclusive;                /* the one in flight runs alone */
     bool ended;
-    bool failed;                   /* of a fate: its transaction, or its part of it, was lost: only a rollback or the end is possible */
+    bool failed;                   /* of a fate: its work was lost: only a rollback or the end is possible */
     bool has_acted;                /* joined: something was done in it that its outer session has not undone */
     bool pumping, doomed;
     bool has_doubts;               /* root: some row may be NXI_ROW_DOUBTFUL */

@@ -2,8 +2,9 @@
  * session_commit - the ends of a session's transactions: COMMIT on each database, the release of a nested session's savepoints,
  * and the way back.
  *
- * The primary database is the one that was used first: its COMMIT goes first, and while none is committed a failure takes all back.
- * Behind it a failure is partial: the others are committed as far as they can be, and the outcome of each is kept by itself.
+ * The primary database is the one that was used first: its COMMIT goes first, and while none is committed a failure takes all
+ * back. Behind it a failure is partial: the others are committed as far as they can be, and the outcome of each is kept by
+ * itself.
  */
 #include "engine/finish.h"
 

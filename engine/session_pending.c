@@ -1,8 +1,8 @@
 /*
  * session_pending - what of a session is pending: which rows a flush looks at, and what a query could see of them.
  *
- * New rows and deletions are listed. Changes of known rows are found by comparing each with its baseline: of those tables only that
- * a query could see, and not at all where the program names the rows that it changes (NX_CHANGES_TOUCHED).
+ * New rows and deletions are listed. Changes of known rows are found by comparing each with its baseline: of those tables
+ * only that a query could see, and not at all where the program names the rows that it changes (NX_CHANGES_TOUCHED).
  */
 #include "engine/session.h"
 #include "engine/uow.h"
@@ -164,7 +164,7 @@ static bool collect_changed(nx_session *root, const nx_db *db, nxi_arena *arena,
 nx_status nxi_row_refuse_doubtful(const nxi_row *row, nx_error *error)
 {
     nx_status status = nxi_fail(error, NX_ESTATE,
-                                "whether the last write of this row of %s was committed is unknown: read it again first (nx_refresh)",
+                                "whether the last write of this row of %s was committed is not known: read it again (nx_refresh)",
                                 row->table->entity->name);
     error->object = nxi_row_data(row);
     return status;

@@ -54,6 +54,7 @@ void nxi_session_undo(nx_session *fate, nxi_undo_mode mode)
     if (!nxi_undo_nested(&undo))
         forget_missing(root);
     fate->failed = false;
+    (void)nxi_session_take_lost_work(root); /* it was the nested session's */
     if (fate->doomed || fate->ended)
         return;
     /* It goes on from its begin: what was pending then may have to come back once more. */

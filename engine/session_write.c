@@ -202,7 +202,8 @@ static bool run_alone(nx_session *s, nxi_member *member)
     fresh.own.next = NULL;
     *f = fresh;
     nxi_error_reset(&f->error);
-    return nxi_session_put_back(member->op, &(nxi_turn){ .session = s, .finishes = true, .start = nxi_finishing_start, .context = f });
+    return nxi_session_put_back(member->op,
+                                &(nxi_turn){ .session = s, .finishes = true, .start = nxi_finishing_start, .context = f });
 }
 
 void nxi_members_fail(nxi_finishing *f)

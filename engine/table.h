@@ -43,10 +43,10 @@ typedef struct nxi_undo_list {
 void nxi_prepare_undo(nxi_undo_list *undo);
 
 /*
- * Make a row ready to be inserted: strip texts, make keys (uuid, ulid), bring keys of references to the type of the target's; then
- * check it: required, length, encoding, numbers within the type and bounds, labels, decimal digits, vector dimensions, the
- * field's own check. The error names entity and field. A reference to a row that has no key yet passes. `undo` NULL: what is
- * changed cannot be taken back. On failure too, some may have been changed.
+ * Make a row ready to be inserted: strip texts, make keys (uuid, ulid), bring keys of references to the type of the target's;
+ * then check it: required, length, encoding, numbers within the type and bounds, labels, decimal digits, vector dimensions,
+ * the field's own check. The error names entity and field. A reference to a row that has no key yet passes. `undo` NULL: what
+ * is changed cannot be taken back. On failure too, some may have been changed.
  */
 NX_MUST_CHECK nx_status nxi_row_prepare_insert(const nxi_table *table, void *row, nxi_undo_list *undo, nx_error *error);
 /* The same for an UPDATE of these columns, which also needs a version that can be counted up (NX_ERANGE). No keys are made. */

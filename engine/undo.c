@@ -203,7 +203,10 @@ static bool was_born_in(const nxi_frame *frame, const nxi_image *image)
     return image->state == NXI_ROW_NEW || ((image->flags & NXI_ROW_WAS_NEW) != 0 && image->stamp >= frame->start);
 }
 
-/* A row that the transaction inserted will be new again, also when it was deleted since, unless that is what is to be tried again. */
+/*
+ * A row that the transaction inserted will be new again, also when it was deleted since, unless that is what is to be tried
+ * again.
+ */
 static bool restore_born(const nxi_undoing *undo, const nxi_image *image)
 {
     nxi_row *row = image->row;

@@ -32,7 +32,7 @@ typedef struct nxi_frame {
 
 /* How a transaction is undone. */
 typedef enum nxi_undo_mode {
-    NXI_UNDO_REVERT, /* by the application: values are the last committed or read ones; what was pending on known rows is dropped */
+    NXI_UNDO_REVERT, /* by the application: values are the last committed or read ones, pending changes are dropped */
     NXI_UNDO_RETRY   /* by a failure: as if it had not been tried: values stay, and all is pending again */
 } nxi_undo_mode;
 
@@ -61,8 +61,8 @@ void nxi_frame_stamp(const nxi_frame *root, nxi_row *row, uint32_t now);
 NX_MUST_CHECK bool nxi_frame_capture(nxi_frame *frame, nxi_workset *ws, nxi_arena *texts);
 
 /*
- * Undo the transaction of a root session. Rows that it inserted are new and pending again, automatic keys cleared; others have the
- * baseline of before and are to be read again. False: out of memory; some rows are not known any more.
+ * Undo the transaction of a root session. Rows that it inserted are new and pending again, automatic keys cleared; others
+ * have the baseline of before and are to be read again. False: out of memory; some rows are not known any more.
  */
 NX_MUST_CHECK bool nxi_undo_transaction(const nxi_undoing *undo);
 /* Undo a nested session: values, baseline and pending work are as at its begin; rows that it made are GONE. Errors as above. */

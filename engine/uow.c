@@ -47,7 +47,8 @@ static size_t list_columns(nxi_planner *p, const nxi_table *table, const uint64_
 
 static bool is_kind(const nxi_kind *kind, const nxi_kind *want)
 {
-    return kind->verb == want->verb && kind->table == want->table && kind->parked == want->parked && kind->late == want->late && kind->made_unknown == want->made_unknown &&
+    return kind->verb == want->verb && kind->table == want->table && kind->parked == want->parked && kind->late == want->late &&
+           kind->made_unknown == want->made_unknown &&
            memcmp(kind->columns, want->columns, nxi_planner_words(want->table) * sizeof(uint64_t)) == 0;
 }
 
@@ -412,7 +413,8 @@ static nx_status finish_plan(nxi_planner *p, nxi_plan *ret_plan)
     if (status != NX_OK)
         return status;
     merge_batches(p, batches, kinds, ordered + kinds);
-    *ret_plan = (nxi_plan){ .db = p->db, .batches = batches, .batch_count = ordered + kinds, .row_count = p->row_count, .undo = p->undo };
+    *ret_plan =
+        (nxi_plan){ .db = p->db, .batches = batches, .batch_count = ordered + kinds, .row_count = p->row_count, .undo = p->undo };
     return NX_OK;
 }
 

@@ -60,9 +60,9 @@ typedef struct nxi_plan_rows {
 } nxi_plan_rows;
 
 /*
- * Plan the flush of those rows; `partial`: other rows of the session are pending and are not written with them. Rows are made ready (keys, checks) on the way;
- * the first that is refused fails the plan and nothing is sent. Only the rows given and those that they refer to are looked at; time
- * is n log n in them. Everything is in `arena`.
+ * Plan the flush of those rows; `partial`: other rows of the session are pending and are not written with them. Rows are made
+ * ready (keys, checks) on the way; the first that is refused fails the plan and nothing is sent. Only the rows given and
+ * those that they refer to are looked at; time is n log n in them. Everything is in `arena`.
  */
 NX_MUST_CHECK nx_status nxi_plan_build(nx_session *s, nx_db *db, const nxi_plan_rows *rows, bool partial, nxi_arena *arena,
                                        nxi_plan *ret_plan, nx_error *error);
@@ -80,7 +80,10 @@ static inline void *nxi_plan_object(const nxi_batch *batch, size_t row)
 }
 /* The writes failed in that batch: the number of the row becomes the object that stands there. */
 void nxi_plan_name_object(const nxi_plan *plan, size_t batch, nx_error *error);
-/* The writes failed, or are not sent: the rows are as they were before the plan, without the keys that the database had assigned. */
+/*
+ * The writes failed, or are not sent: the rows are as they were before the plan, without the keys that the database had
+ * assigned.
+ */
 void nxi_plan_undo(nxi_plan *plan);
 /*
  * The writes stand: states, snapshots and versions of the rows follow. s NULL: outside sessions. `over`: nobody

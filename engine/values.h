@@ -58,7 +58,10 @@ NX_MUST_CHECK nx_status nxi_text_check(nx_type type, const char *data, size_t si
  * offset of the first wrong character.
  */
 bool nxi_text_is_valid(const char *data, size_t size, size_t *ret_bad);
-/* True for one JSON value (RFC 8259) in any white space; names may come twice. At most so many arrays and objects in each other. */
+/*
+ * True for one JSON value (RFC 8259) in any white space; names may come twice. At most so many arrays and objects in each
+ * other.
+ */
 enum { NXI_JSON_DEPTH_MAX = 4096 };
 bool nxi_json_is_valid(const char *data, size_t size);
 /* Characters of a valid text. */

@@ -211,8 +211,8 @@ bool nxi_workset_settle(nxi_workset *ws)
 /* ------------------------------------------------------------------------------ freshness */
 
 /*
- * Only between transactions, where no stamp is compared with the beginning of one. A stale row becomes EXPIRED, all others are older
- * than whatever comes.
+ * Only between transactions, where no stamp is compared with the beginning of one. A stale row becomes EXPIRED, all others
+ * are older than whatever comes.
  */
 void nxi_workset_restart_clock(nxi_workset *ws)
 {

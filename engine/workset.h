@@ -3,11 +3,11 @@
  * fresh they are.
  *
  * A row is in one list at a time: `fresh` (state NEW) or the list of its table (STORED, EXPIRED, DELETING); a row that is GONE is
- * in none. `deleting` and `touched` name rows that are in a list besides. Lists are vectors: a row knows its place, and a row that
- * leaves puts a hole there, so that a single row costs the same however many there are.
+ * in none. `deleting` and `touched` name rows that are in a list besides. Lists are vectors: a row knows its place, and a row
+ * that leaves puts a hole there, so that a single row costs the same however many there are.
  *
- * The clock orders what happens to rows: a row's stamp is the time at which it was made, read or written last; a table has the time
- * at which all its rows became stale. What is read or written later is fresh.
+ * The clock orders what happens to rows: a row's stamp is the time at which it was made, read or written last; a table has
+ * the time at which all its rows became stale. What is read or written later is fresh.
  *
  * Rows that were inserted are entered in the identity map at the first look-up: a session that ends with its flush never pays for
  * it.

@@ -36,7 +36,7 @@ typedef enum nx_isolation {
 /* How a session finds the rows that the program has changed. */
 typedef enum nx_changes {
     NX_CHANGES_COMPARED, /* each known row is compared with its baseline, at a flush and before a query that could see it */
-    NX_CHANGES_TOUCHED   /* those that were given to nx_touch or nx_row_set, and no others: no cost for rows that did not change */
+    NX_CHANGES_TOUCHED   /* those given to nx_touch or nx_row_set, and no others: rows that did not change cost nothing */
 } nx_changes;
 
 typedef struct nx_session_options {

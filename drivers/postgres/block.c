@@ -79,7 +79,8 @@ static bool may_fail(const nxi_request *request)
 {
     for (size_t i = 0; i < request->step_count; i++) {
         const nxi_step *step = &request->steps[i];
-        if (step->kind == NXI_STEP_EXECUTE || step->kind == NXI_STEP_SCRIPT || step->read_any || (step->kind == NXI_STEP_FETCH && step->statement->nowait))
+        if (step->kind == NXI_STEP_EXECUTE || step->kind == NXI_STEP_SCRIPT || step->read_any ||
+            (step->kind == NXI_STEP_FETCH && step->statement->nowait))
             return true;
     }
     return false;

@@ -256,8 +256,8 @@ static void end_transaction(nxi_sq_worker *worker, nxi_request *request)
 }
 
 /*
- * A request that fails, or is stopped, in a transaction that goes on shall leave nothing of its rows: one that brings no savepoint
- * of its own gets one. SQL text of the application does without: it is undone by SQLite, unless it says otherwise.
+ * A request that fails, or is stopped, in a transaction that goes on shall leave nothing of its rows: one that brings no
+ * savepoint of its own gets one. SQL text of the application does without: it is undone by SQLite, unless it says otherwise.
  */
 static bool needs_guard(const nxi_request *request)
 {

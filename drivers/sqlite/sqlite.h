@@ -282,8 +282,8 @@ bool nxi_sq_serve_reads(nxi_sq_worker *worker);
 /* When a waiting request becomes a busy error. */
 int64_t nxi_sq_patience_ns(const nxi_sq_worker *worker, const nxi_request *request);
 /*
- * A request that met a foreign lock and has time left: put it back and look again later. One inside a transaction goes on where it
- * was, all others run again from their first step. False: its failure is final.
+ * A request that met a foreign lock and has time left: put it back and look again later. One inside a transaction goes on
+ * where it was, all others run again from their first step. False: its failure is final.
  */
 bool nxi_sq_try_later(nxi_sq_worker *worker, nxi_request *request, nxi_sq_class class);
 

@@ -81,7 +81,7 @@ const nx_entity *const *model_mapping(int database);
 /* ------------------------------------------------------------------------------------------ programs (model_program.c) */
 
 #define MODEL_OPS(X)                                                                                                             \
-    X(BEGIN) X(NEST) X(NEW) X(SET) X(REF) X(DELETE) X(FETCH) X(GET) X(COUNT) X(REFRESH) X(LAZY) X(SAVE) X(INSERT) X(ERASE)        \
+    X(BEGIN) X(NEST) X(NEW) X(SET) X(REF) X(DELETE) X(FETCH) X(GET) X(COUNT) X(REFRESH) X(LAZY) X(SAVE) X(INSERT) X(ERASE)       \
     X(UPDATE_ALL) X(DELETE_ALL) X(RAW) X(OTHERS) X(TRAP) X(FLUSH) X(COMMIT) X(ROLLBACK) X(END) X(FREE)
 #define MODEL_OP_ENUM(name) OP_##name,
 typedef enum model_op { MODEL_OPS(MODEL_OP_ENUM) OP_COUNT_ } model_op;

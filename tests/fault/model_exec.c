@@ -213,7 +213,8 @@ static bool flushes_all(world *w, root *r, const step *s)
     free(p);
     for (int i = 0; (s->op == OP_RAW || s->op == OP_TRAP) && i < r->now.count; i++) {
         int database = model_entity_of(&w->m, r->now.objects[i].uid)->database;
-        if (model_is_pending(&w->m, &r->now.objects[i]) && database != (s->op == OP_TRAP ? s->value & 1 : entities[s->entity].database))
+        if (model_is_pending(&w->m, &r->now.objects[i]) &&
+            database != (s->op == OP_TRAP ? s->value & 1 : entities[s->entity].database))
             return false;
     }
     if (s->op == OP_RAW || s->op == OP_TRAP)
@@ -242,7 +243,8 @@ static bool queue_row_write(world *w, work *k)
     int d = entities[k->step->entity].database;
     char row[32];
 
-    if (o == NULL || o->state == OBJ_DELETING || has_new_targets(w, k->root, o) || (k->op != OP_SAVE && k->op != OP_ERASE && o->state != OBJ_NEW))
+    if (o == NULL || o->state == OBJ_DELETING || has_new_targets(w, k->root, o) ||
+        (k->op != OP_SAVE && k->op != OP_ERASE && o->state != OBJ_NEW))
         return false;
     if (k->op == OP_ERASE) {
         if (o->state != OBJ_STORED)
@@ -324,8 +326,8 @@ static bool is_allowed(const world *w, const root *r, const step *s)
 static void step_operation(world *w, root *r, const step *s)
 {
     static const step flush = { .op = OP_FLUSH };
-    bool is_query = s->op == OP_FETCH || s->op == OP_GET || s->op == OP_COUNT || s->op == OP_UPDATE_ALL || s->op == OP_DELETE_ALL ||
-                    s->op == OP_RAW || s->op == OP_TRAP;
+    bool is_query = s->op == OP_FETCH || s->op == OP_GET || s->op == OP_COUNT || s->op == OP_UPDATE_ALL ||
+                    s->op == OP_DELETE_ALL || s->op == OP_RAW || s->op == OP_TRAP;
     work k = { .step = s, .op = (model_op)s->op, .root = r, .uid = -1, .object = -1, .session = model_innermost(r) };
 
     if (w->queued > 0 && (w->queue[0].root != r || w->queued == QUEUE))

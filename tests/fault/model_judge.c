@@ -56,7 +56,8 @@ static void take_row(reading *to, const char *const *cell)
         const model_column *column = &e->columns[c];
         if (column->kind == COL_LOCAL)
             continue;
-        to->t->row[uid].c[c] = column->kind == COL_REF ? uid_of(to->w, to->names, column->target, cell + at) : number_of(cell[at]);
+        to->t->row[uid].c[c] =
+            column->kind == COL_REF ? uid_of(to->w, to->names, column->target, cell + at) : number_of(cell[at]);
         at += column->kind == COL_REF && entities[column->target].key == KEY_PAIR ? 2 : 1;
     }
 }

@@ -70,7 +70,10 @@ static bool refers_to_nothing(const model *m, const object *o, const plan *p, co
     return false;
 }
 
-/* Rows that restrict each other in a circle, or are reached by a cascade and deleted besides, in an order that is the planner's. */
+/*
+ * Rows that restrict each other in a circle, or are reached by a cascade and deleted besides, in an order that is the
+ * planner's.
+ */
 static bool is_circle(const model *m, const tables *t, int uid, const bool *deleted)
 {
     bool seen[UIDS] = { false };

@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 /* Around every program that is printed: it stands alone but for the library. */
-static const char prelude[] = "#include <nextorm.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n";
+static const char prelude[] =
+    "#include <nextorm.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n";
 static const char helpers[] =
     "static nx_loop *loop;\n"
     "static nx_db *db0, *db1;\n"
@@ -91,8 +92,8 @@ static void print_open(const place *where, int d)
     if (o->path != NULL)
         fprintf(stderr, ".path = \"%s\"", o->path[0] == ':' ? o->path : d == 0 ? "model0.db" : "model1.db");
     else
-        fprintf(stderr, ".host = \"%s\", .port = %d, .user = \"%s\", .dbname = \"%s\", .pool_max = 4%s", o->host, o->port, o->user,
-                o->dbname, o->pooler == NX_POOLER_TRANSACTION ? ", .pooler = NX_POOLER_TRANSACTION" : "");
+        fprintf(stderr, ".host = \"%s\", .port = %d, .user = \"%s\", .dbname = \"%s\", .pool_max = 4%s", o->host, o->port,
+                o->user, o->dbname, o->pooler == NX_POOLER_TRANSACTION ? ", .pooler = NX_POOLER_TRANSACTION" : "");
     fprintf(stderr, " }, NX_ENTITIES(");
     for (int e = 0, first = 1; e < ENTITIES; e++)
         if (entities[e].database == d) {

@@ -95,8 +95,8 @@ static const model_column item_columns[] = {
     COLUMN(Item, ver, COL_VERSION32)
 };
 static const model_column word_columns[] = {
-    COLUMN(Word, n, COL_REQUIRED),
-    REFERENCE(Word, next, WORD, true, .on_delete = NX_ON_DELETE_RESTRICT, .sql = { "next_word" }), COLUMN(Word, ver, COL_VERSION64)
+    COLUMN(Word, n, COL_REQUIRED), REFERENCE(Word, next, WORD, true, .on_delete = NX_ON_DELETE_RESTRICT, .sql = { "next_word" }),
+    COLUMN(Word, ver, COL_VERSION64)
 };
 static const model_column code_columns[] = {
     COLUMN(Code, n, COL_NUMBER), REFERENCE(Code, word, WORD, false, .on_delete = NX_ON_DELETE_RESTRICT, .sql = { "word_word" })

@@ -5,9 +5,9 @@
  * An answer is 16 bytes: 'A', 'T' (in a transaction) or 'I', two zero bytes, size of the body, identification;
  * then the body, each byte of it the lowest byte of the identification. The identification of a request is cursor of its first
  * step, the size row_limit; the answer's goes into `affected`, and a SCALAR is whether there was a body.
- * A COMMIT that has failed before it is put is sent as a ROLLBACK. row_limit FAKE_WIRE_BAD cannot be encoded. A ping or a barrier is
- * a request without identification. Nobody asks for a notification: 'N', length of the channel, two zero bytes, size of channel
- * and payload, eight zero bytes; then channel and payload.
+ * A COMMIT that has failed before it is put is sent as a ROLLBACK. row_limit FAKE_WIRE_BAD cannot be encoded. A ping or a
+ * barrier is a request without identification. Nobody asks for a notification: 'N', length of the channel, two zero bytes,
+ * size of channel and payload, eight zero bytes; then channel and payload.
  */
 #ifndef FAKE_WIRE_H
 #define FAKE_WIRE_H

@@ -378,7 +378,8 @@ Test(sqlite_group_commit, stopped_behind_a_transaction_that_is_not_open_yet)
     kit_open(&k, NULL, false);
     cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
     nxi_request *opener = kit_in(insert_owner(&k, "b"), 2, NXI_BEGIN_WRITE, NXI_END_NONE);
-    nxi_request *second = kit_in(insert_owner(&k, "c"), 2, NXI_BEGIN_NONE, NXI_END_NONE), *commit = kit_end(&k, 2, NXI_END_COMMIT);
+    nxi_request *second = kit_in(insert_owner(&k, "c"), 2, NXI_BEGIN_NONE, NXI_END_NONE),
+                *commit = kit_end(&k, 2, NXI_END_COMMIT);
     kit_serve(&k, KIT_WRITER, opener, second, commit, NULL);
     atomic_store(&second->stop, NX_ECANCELED);
     atomic_store(&commit->stop, NX_ECANCELED);
@@ -399,7 +400,10 @@ Test(sqlite_group_commit, stopped_behind_a_transaction_that_is_not_open_yet)
     kit_close(&k);
 }
 
-/* A transaction that meets a lock in the request that has begun it is not left open when that is given up, nor held up for others. */
+/*
+ * A transaction that meets a lock in the request that has begun it is not left open when that is given up, nor held up for
+ * others.
+ */
 Test(sqlite_group_commit, a_beginning_that_is_given_up_before_a_lock)
 {
     kit k;
