@@ -64,14 +64,16 @@ static void put(nxi_lane *l, nxi_request *request)
 /* When the transaction has ended unseen, what waits must not run outside of it. */
 static void flush_backlog(nxi_lane *l)
 {
+    nxi_request *next;
+
     if (l->care != NXI_CARE_NONE || l->bound == NULL || l->bound->backlog.first == NULL)
         return;
     if (nxi_conn_is_idle(l->conn)) {
         nxi_binding_abort(l);
         return;
     }
-    while (l->bound != NULL && l->bound->backlog.first != NULL && nxi_conn_has_room(l->conn))
-        put(l, nxi_queue_take(&l->bound->backlog));
+    while (l->bound != NULL && nxi_conn_has_room(l->conn) && (next = nxi_queue_take(&l->bound->backlog)) != NULL)
+        put(l, next);
 }
 
 static void put_on(nxi_lane *l, nxi_request *request)

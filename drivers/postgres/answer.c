@@ -9,81 +9,6 @@
 
 #define ENDED_BY_TEXT "the transaction was ended by SQL text: sessions do that"
 
-/* ------------------------------------------------------------------------------ whole messages */
-
-static nx_status broken(nxi_pg *pg, nx_error *error, const char *what)
-{
-    pg->is_broken = true;
-    return nxi_fail(error, NX_EPROTOCOL, "the server sent something that is not its protocol: %s", what);
-}
-
-/* Complete the message that was cut; SIZE_MAX: it is broken, else how many bytes were taken. */
-static size_t complete(nxi_pg *pg, const uint8_t *data, size_t size)
-{
-    size_t taken = 0, whole;
-
-    if (pg->partial.size < NXI_PG_HEAD) {
-        taken = nxi_min_size(size, NXI_PG_HEAD - pg->partial.size);
-        nxi_buf_put(&pg->partial, data, taken);
-    }
-    whole = nxi_pg_message_size((const uint8_t *)pg->partial.data, pg->partial.size);
-    if (whole == SIZE_MAX)
-        return SIZE_MAX;
-    if (whole != 0 && pg->partial.size < whole) {
-        size_t more = nxi_min_size(size - taken, whole - pg->partial.size);
-        nxi_buf_put(&pg->partial, data + taken, more);
-        taken += more;
-    }
-    return taken;
-}
-
-static nx_status decode_partial(nxi_pg *pg, const uint8_t **data, size_t *size, const nxi_sink *sink, nx_error *error)
-{
-    size_t taken = complete(pg, *data, *size);
-    const uint8_t *message;
-    nx_status status;
-
-    if (taken == SIZE_MAX)
-        return broken(pg, error, "a message of an impossible size");
-    if (pg->partial.failed)
-        return nxi_fail(error, NX_ENOMEM, "no memory for a message of the server");
-    *data += taken;
-    *size -= taken;
-    message = (const uint8_t *)pg->partial.data;
-    if (pg->partial.size < NXI_PG_HEAD || pg->partial.size < nxi_pg_message_size(message, pg->partial.size))
-        return NX_OK;
-    status = nxi_pg_answer(pg, (char)message[0], message + NXI_PG_HEAD, pg->partial.size - NXI_PG_HEAD, sink, error);
-    if (pg->partial.capacity > 1048576)
-        nxi_buf_fini(&pg->partial);
-    nxi_buf_clear(&pg->partial);
-    return status;
-}
-
-nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error)
-{
-    nxi_pg *pg = state;
-    nx_status status = NX_OK;
-
-    if (pg->is_broken)
-        return broken(pg, error, "more after that");
-    while (size > 0 && status == NX_OK) {
-        size_t whole = pg->partial.size > 0 ? 0 : nxi_pg_message_size(data, size);
-
-        if (whole == SIZE_MAX)
-            return broken(pg, error, "a message of an impossible size");
-        if (whole == 0 || whole > size) {
-            status = decode_partial(pg, &data, &size, sink, error);
-            continue;
-        }
-        status = nxi_pg_answer(pg, (char)data[0], data + NXI_PG_HEAD, whole - NXI_PG_HEAD, sink, error);
-        if (data[0] == 'D' && status == NX_OK)
-            whole += nxi_pg_result_rows(pg, data + whole, size - whole);
-        data += whole;
-        size -= whole;
-    }
-    return status;
-}
-
 /* ------------------------------------------------------------------------------ the ends of jobs */
 
 static void set_elapsed(nxi_request *request)
@@ -464,7 +389,7 @@ static nx_status on_ready(nxi_pg *pg, const uint8_t *body, size_t size, const nx
     nxi_pg_job *job;
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_SYNC || size != 1 || (body[0] != 'I' && body[0] != 'T' && body[0] != 'E'))
-        return broken(pg, error, "ReadyForQuery out of place");
+        return nxi_pg_broken(pg, error, "ReadyForQuery out of place");
     job = unit->job;
     pg->status = (char)body[0];
     pg->skipping = false;
@@ -540,11 +465,11 @@ static nx_status on_complete(nxi_pg *pg, char type, const uint8_t *body, size_t 
     nx_error missed;
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
-        return broken(pg, error, "the end of an execution out of place");
+        return nxi_pg_broken(pg, error, "the end of an execution out of place");
     if (type == 'C' ? !tag_count(body, size, &count) : size != 0)
-        return broken(pg, error, "a malformed end of an execution");
+        return nxi_pg_broken(pg, error, "a malformed end of an execution");
     if (type != 'C' && unit->use != NXI_PG_FOR_STEP && unit->use != NXI_PG_FOR_NOTHING)
-        return broken(pg, error, "an execution ends as it cannot");
+        return nxi_pg_broken(pg, error, "an execution ends as it cannot");
     job = unit->job;
     if (unit->use == NXI_PG_FOR_TABLE) {
         if (unit->target->sequence.failed)
@@ -582,7 +507,7 @@ static nx_status on_bound(nxi_pg *pg, nx_error *error)
         return NX_OK;
     }
     if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || unit->is_bound)
-        return broken(pg, error, "BindComplete out of place");
+        return nxi_pg_broken(pg, error, "BindComplete out of place");
     unit->is_bound = true;
     return NX_OK;
 }
@@ -594,9 +519,9 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
     nx_status status = NX_OK;
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_EXECUTE || !unit->is_bound)
-        return broken(pg, error, "a row out of place");
+        return nxi_pg_broken(pg, error, "a row out of place");
     if (unit->use == NXI_PG_FOR_TABLE)
-        return nxi_pg_target_row(unit->target, body, size) == NX_OK ? NX_OK : broken(pg, error, "a malformed row");
+        return nxi_pg_target_row(unit->target, body, size) == NX_OK ? NX_OK : nxi_pg_broken(pg, error, "a malformed row");
     if (unit->job == NULL || unit->job->request == NULL || unit->job->dead || unit->job->has_error)
         return NX_OK;
     bad.status = NX_OK;
@@ -607,7 +532,7 @@ static nx_status on_row(nxi_pg *pg, const uint8_t *body, size_t size, nx_error *
     else if (unit->use == NXI_PG_FOR_KEYS)
         status = nxi_pg_copy_keys(unit, body, size, &bad);
     if (status == NX_EPROTOCOL)
-        return broken(pg, error, "a malformed row");
+        return nxi_pg_broken(pg, error, "a malformed row");
     if (status != NX_OK) {
         if (bad.status == NX_OK)
             (void)nxi_fail(&bad, status, "%s", nx_status_text(status));
@@ -635,20 +560,20 @@ static nx_status on_described(nxi_pg *pg, char type, const uint8_t *body, size_t
     nx_status status = NX_OK;
 
     if (unit == NULL || unit->kind != NXI_PG_UNIT_DESCRIBE)
-        return broken(pg, error, "a description out of place");
+        return nxi_pg_broken(pg, error, "a description out of place");
     if (unit->is_begun != (type != 't'))
-        return broken(pg, error, "a description of half a statement");
+        return nxi_pg_broken(pg, error, "a description of half a statement");
     unit->is_begun = true;
     if (type == 't')
         return nxi_pg_prepared_types(unit->prepared, body, size) == NX_OK
                    ? NX_OK
-                   : broken(pg, error, "a malformed description of parameters");
+                   : nxi_pg_broken(pg, error, "a malformed description of parameters");
     if (type == 'T')
         status = nxi_pg_prepared_describe(pg, unit->prepared, body, size);
     else
         unit->prepared->has_result = true;
     if (status == NX_EPROTOCOL)
-        return broken(pg, error, "a malformed description of a result");
+        return nxi_pg_broken(pg, error, "a malformed description of a result");
     if (status != NX_OK)
         return nxi_fail(error, status, "no memory for the description of a result");
     acknowledged(pg, sink);
@@ -660,7 +585,7 @@ static nx_status on_simple(nxi_pg *pg, nxi_pg_unit_kind kind, const nxi_sink *si
     nxi_pg_unit *unit = nxi_pg_front(pg);
 
     if (unit == NULL || unit->kind != kind)
-        return broken(pg, error, "an acknowledgement out of place");
+        return nxi_pg_broken(pg, error, "an acknowledgement out of place");
     if (kind == NXI_PG_UNIT_PARSE)
         unit->prepared->known = NXI_PG_READY;
     acknowledged(pg, sink);
@@ -673,10 +598,10 @@ static nx_status on_notified(nxi_pg *pg, const uint8_t *body, size_t size, const
     const uint8_t *channel = body + 4, *payload, *end = body + size, *zero;
 
     if (size < 6 || (zero = memchr(channel, 0, size - 4)) == NULL)
-        return broken(pg, error, "a malformed notification");
+        return nxi_pg_broken(pg, error, "a malformed notification");
     payload = zero + 1;
     if (payload == end || memchr(payload, 0, (size_t)(end - payload)) != end - 1)
-        return broken(pg, error, "a malformed notification");
+        return nxi_pg_broken(pg, error, "a malformed notification");
     if (sink->notified != NULL)
         sink->notified(sink->context, nx_strn((const char *)channel, (size_t)(zero - channel)),
                        nx_strn((const char *)payload, (size_t)(end - payload) - 1));
@@ -690,7 +615,7 @@ static nx_status on_parameter(nxi_pg *pg, const uint8_t *body, size_t size, nx_e
     const char *value;
 
     if (zero == NULL || zero + 1 >= body + size || body[size - 1] != 0)
-        return broken(pg, error, "a malformed ParameterStatus");
+        return nxi_pg_broken(pg, error, "a malformed ParameterStatus");
     value = (const char *)zero + 1;
     if (strcmp((const char *)body, "client_encoding") != 0 || strcmp(value, "UTF8") == 0)
         return NX_OK;
@@ -729,6 +654,6 @@ nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size,
     case 'A': return on_notified(pg, body, size, sink, error);
     case 'G':
     case 'H': return on_copy(pg, error);
-    default: return broken(pg, error, "a message of an unknown type");
+    default: return nxi_pg_broken(pg, error, "a message of an unknown type");
     }
 }

@@ -416,9 +416,14 @@ NX_MUST_CHECK nx_status nxi_pg_target_row(nxi_pg_target *target, const uint8_t *
 void nxi_pg_target_done(nxi_pg_target *target);
 void nxi_pg_targets_fini(nxi_pg *pg);
 
-/* ------------------------------------------------------------------------------ answer.c */
+/* ------------------------------------------------------------------------------ frames.c */
 
 nx_status nxi_pg_decode(void *state, const uint8_t *data, size_t size, const nxi_sink *sink, nx_error *error);
+/* What was sent is no protocol: the connection answers nothing any more. NX_EPROTOCOL. */
+nx_status nxi_pg_broken(nxi_pg *pg, nx_error *error, const char *what);
+
+/* ------------------------------------------------------------------------------ answer.c */
+
 /* One message of the server. */
 NX_MUST_CHECK nx_status nxi_pg_answer(nxi_pg *pg, char type, const uint8_t *body, size_t size, const nxi_sink *sink,
                                       nx_error *error);

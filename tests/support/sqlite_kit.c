@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <stdarg.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -324,4 +325,36 @@ void kit_do(kit *k, const char *sql)
     nxi_request *request = kit_execute(k, sql, NULL, 0);
 
     cr_assert_eq(kit_run(k, KIT_WRITER, request), NX_OK, "%s: %s", sql, request->error == NULL ? "" : request->error->message);
+}
+
+sqlite3 *kit_open_other(kit *k)
+{
+    sqlite3 *other;
+
+    cr_assert_eq(sqlite3_open(k->path, &other), SQLITE_OK);
+    sqlite3_extended_result_codes(other, 1);
+    return other;
+}
+
+void kit_other_do(sqlite3 *other, const char *sql)
+{
+    cr_assert_eq(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(other));
+}
+
+nxi_request *kit_insert_owner(kit *k, const char *name)
+{
+    char *sql = nxi_arena_get(&k->arena, 128, 1);
+
+    (void)snprintf(sql, 128, "INSERT INTO owner (name) VALUES ('%s')", name);
+    return kit_execute(k, sql, NULL, 0);
+}
+
+nxi_request *kit_whole(nxi_request *request, uint64_t transaction)
+{
+    return kit_in(request, transaction, NXI_BEGIN_WRITE, NXI_END_COMMIT);
+}
+
+int64_t kit_owners(kit *k)
+{
+    return kit_number(k, KIT_READER, "SELECT count(*) FROM owner");
 }

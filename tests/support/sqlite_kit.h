@@ -113,4 +113,15 @@ int64_t kit_number(kit *k, size_t worker, const char *sql);
 /* Runs a text that must succeed. */
 void kit_do(kit *k, const char *sql);
 
+/* Somebody else's connection to the same file; the caller closes it. */
+struct sqlite3 *kit_open_other(kit *k);
+void kit_other_do(struct sqlite3 *other, const char *sql);
+
+/* Inserts one Owner. */
+nxi_request *kit_insert_owner(kit *k, const char *name);
+/* Makes it a transaction of its own. */
+nxi_request *kit_whole(nxi_request *request, uint64_t transaction);
+/* How many Owners the reader sees. */
+int64_t kit_owners(kit *k);
+
 #endif

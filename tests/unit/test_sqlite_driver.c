@@ -271,7 +271,7 @@ Test(sqlite_driver, all_types_come_back_as_they_were)
 Test(sqlite_driver, texts_of_numbers_stay_texts)
 {
     static const char *const decimals[] = {
-        "0.10", "-0.00", "1e2", "00012", "12345678901234567890123456789012345678.90", "9007199254740993"};
+        "0.10", "-0.00", "00012", "12345678901234567890123456789012345678.90", "9007199254740993"};
     kit k;
 
     kit_open(&k, NULL, true);

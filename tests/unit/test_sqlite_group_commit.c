@@ -11,16 +11,6 @@
 
 enum { MANY = 40 };
 
-/* Somebody else's connection to the same file. */
-static sqlite3 *open_other(kit *k)
-{
-    sqlite3 *other;
-
-    cr_assert_eq(sqlite3_open(k->path, &other), SQLITE_OK);
-    sqlite3_extended_result_codes(other, 1);
-    return other;
-}
-
 static int other_number(sqlite3 *other, const char *sql)
 {
     sqlite3_stmt *stmt;
@@ -31,29 +21,6 @@ static int other_number(sqlite3 *other, const char *sql)
     number = sqlite3_column_int(stmt, 0);
     sqlite3_finalize(stmt);
     return number;
-}
-
-static void other_do(sqlite3 *other, const char *sql)
-{
-    cr_assert_eq(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(other));
-}
-
-static nxi_request *insert_owner(kit *k, const char *name)
-{
-    char *sql = nxi_arena_get(&k->arena, 128, 1);
-
-    (void)snprintf(sql, 128, "INSERT INTO owner (name) VALUES ('%s')", name);
-    return kit_execute(k, sql, NULL, 0);
-}
-
-static nxi_request *whole(nxi_request *request, uint64_t transaction)
-{
-    return kit_in(request, transaction, NXI_BEGIN_WRITE, NXI_END_COMMIT);
-}
-
-static int64_t owners(kit *k)
-{
-    return kit_number(k, KIT_READER, "SELECT count(*) FROM owner");
 }
 
 /* ------------------------------------------------------------------------------ sharing */
@@ -82,7 +49,7 @@ Test(sqlite_group_commit, what_waits_shares_one_commit)
     sqlite3_commit_hook(writer_db(&k), count_commit, NULL);
     commits = 0;
     for (size_t i = 0; i < MANY; i++) {
-        requests[i] = whole(insert_owner(&k, "a"), i + 1);
+        requests[i] = kit_whole(kit_insert_owner(&k, "a"), i + 1);
         if (i % 2 == 0)
             requests[i]->transaction = 0, requests[i]->begin = NXI_BEGIN_NONE, requests[i]->end = NXI_END_NONE;
         if (i > 0)
@@ -96,7 +63,7 @@ Test(sqlite_group_commit, what_waits_shares_one_commit)
         cr_assert_eq(requests[i]->outcome, NX_OUTCOME_COMMITTED);
         cr_assert(!requests[i]->in_transaction);
     }
-    cr_assert_eq(owners(&k), MANY);
+    cr_assert_eq(kit_owners(&k), MANY);
     kit_close(&k);
 }
 
@@ -116,9 +83,9 @@ Test(sqlite_group_commit, answers_come_after_the_commit)
     kit_open(&k, NULL, false);
     k.ports[KIT_WRITER].context = &k;
     k.ports[KIT_WRITER].at_finish = look_from_outside;
-    kit_serve(&k, KIT_WRITER, whole(insert_owner(&k, "a"), 1), whole(insert_owner(&k, "b"), 2), NULL);
+    kit_serve(&k, KIT_WRITER, kit_whole(kit_insert_owner(&k, "a"), 1), kit_whole(kit_insert_owner(&k, "b"), 2), NULL);
     k.ports[KIT_WRITER].at_finish = NULL;
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     kit_close(&k);
 }
 
@@ -128,8 +95,9 @@ Test(sqlite_group_commit, one_failure_leaves_its_neighbours)
 
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE UNIQUE INDEX one ON owner (name)");
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *b = whole(insert_owner(&k, "b"), 2), *same = whole(kit_request(&k, 2), 3);
-    nxi_request *c = whole(insert_owner(&k, "c"), 4);
+    nxi_request *a = kit_whole(kit_insert_owner(&k, "a"), 1), *b = kit_whole(kit_insert_owner(&k, "b"), 2);
+    nxi_request *same = kit_whole(kit_request(&k, 2), 3);
+    nxi_request *c = kit_whole(kit_insert_owner(&k, "c"), 4);
     same->writes = true;
     same->steps[0] =
         (nxi_step){.kind = NXI_STEP_EXECUTE, .statement = kit_raw(&k, "INSERT INTO owner (name) VALUES ('first of two')")};
@@ -141,7 +109,7 @@ Test(sqlite_group_commit, one_failure_leaves_its_neighbours)
     cr_assert_eq(same->status, NX_EUNIQUE);
     cr_assert_eq(same->failed_step, 1);
     cr_assert_eq(same->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(owners(&k), 3);
+    cr_assert_eq(kit_owners(&k), 3);
     cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM owner WHERE name LIKE 'first%'"), 0);
     kit_close(&k);
 }
@@ -153,8 +121,8 @@ Test(sqlite_group_commit, a_lost_group_runs_again_one_by_one)
 
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TRIGGER t BEFORE INSERT ON owner WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'no bad ones'); END");
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *bad = whole(insert_owner(&k, "bad"), 2),
-                *c = whole(insert_owner(&k, "c"), 3);
+    nxi_request *a = kit_whole(kit_insert_owner(&k, "a"), 1), *bad = kit_whole(kit_insert_owner(&k, "bad"), 2),
+                *c = kit_whole(kit_insert_owner(&k, "c"), 3);
     kit_serve(&k, KIT_WRITER, a, bad, c, NULL);
     cr_assert_eq(a->status, NX_OK);
     cr_assert_eq(a->steps[0].affected, 1);
@@ -162,7 +130,7 @@ Test(sqlite_group_commit, a_lost_group_runs_again_one_by_one)
     cr_assert_str_eq(bad->error->message, "no bad ones");
     cr_assert_eq(bad->outcome, NX_OUTCOME_ROLLED_BACK);
     cr_assert_eq(c->outcome, NX_OUTCOME_COMMITTED);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     kit_close(&k);
 }
 
@@ -172,14 +140,15 @@ Test(sqlite_group_commit, a_deferred_foreign_key_fails_alone)
 
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TABLE later (o REFERENCES owner (id) DEFERRABLE INITIALLY DEFERRED)");
-    nxi_request *a = whole(insert_owner(&k, "a"), 1);
-    nxi_request *bad = whole(kit_execute(&k, "INSERT INTO later VALUES (99)", NULL, 0), 2), *c = whole(insert_owner(&k, "c"), 3);
+    nxi_request *a = kit_whole(kit_insert_owner(&k, "a"), 1);
+    nxi_request *bad = kit_whole(kit_execute(&k, "INSERT INTO later VALUES (99)", NULL, 0), 2);
+    nxi_request *c = kit_whole(kit_insert_owner(&k, "c"), 3);
     kit_serve(&k, KIT_WRITER, a, bad, c, NULL);
     cr_assert_eq(a->status, NX_OK);
     cr_assert_eq(c->status, NX_OK);
     cr_assert_eq(bad->status, NX_EFOREIGNKEY);
     cr_assert_eq(bad->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     /* And in a session's own transaction. */
     nxi_request *begin = kit_in(kit_execute(&k, "INSERT INTO later VALUES (98)", NULL, 0), 4, NXI_BEGIN_WRITE, NXI_END_NONE);
     cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
@@ -198,8 +167,8 @@ Test(sqlite_group_commit, keys_are_assigned_once_more_when_a_group_runs_again)
     kit_open(&k, NULL, false);
     kit_do(&k, "CREATE TRIGGER t BEFORE INSERT ON owner WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'no'); END");
     Thing *thing = kit_thing(&k, 1, "x");
-    nxi_request *write = whole(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), (void *[]){thing}, 1), 1),
-                *bad = whole(insert_owner(&k, "bad"), 2);
+    nxi_request *write = kit_whole(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), (void *[]){thing}, 1), 1),
+                *bad = kit_whole(kit_insert_owner(&k, "bad"), 2);
     kit_serve(&k, KIT_WRITER, write, bad, NULL);
     cr_assert_eq(write->status, NX_OK);
     cr_assert_eq(write->steps[0].affected, 1);
@@ -223,276 +192,13 @@ Test(sqlite_group_commit, it_may_wait_for_more)
     kit_serve_until(&k, KIT_WRITER, create);
     sqlite3_commit_hook(writer_db(&k), count_commit, NULL);
     commits = 0;
-    nxi_request *a = insert_owner(&k, "a"), *b = insert_owner(&k, "b");
+    nxi_request *a = kit_insert_owner(&k, "a"), *b = kit_insert_owner(&k, "b");
     kit_serve(&k, KIT_WRITER, a, NULL);
     kit_serve(&k, KIT_WRITER, b, NULL);
     cr_assert(!kit_is_finished(&k, KIT_WRITER, a));
     kit_serve_until(&k, KIT_WRITER, a);
     cr_assert(kit_is_finished(&k, KIT_WRITER, b));
     cr_assert_eq(commits, 1);
-    kit_close(&k);
-}
-
-/* ------------------------------------------------------------------------------ longer transactions */
-
-Test(sqlite_group_commit, an_open_session_holds_the_writer)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *begin = kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE);
-    nxi_request *other = whole(insert_owner(&k, "b"), 2),
-                *second = kit_in(insert_owner(&k, "c"), 3, NXI_BEGIN_WRITE, NXI_END_NONE);
-    kit_serve(&k, KIT_WRITER, begin, other, second, NULL);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, other), "a whole transaction need not wait for one that is not open yet");
-    cr_assert(kit_is_finished(&k, KIT_WRITER, begin));
-    cr_assert(begin->in_transaction);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, second));
-    nxi_request *waits = whole(insert_owner(&k, "d"), 4), *more = kit_in(insert_owner(&k, "e"), 1, NXI_BEGIN_NONE, NXI_END_NONE);
-    kit_serve(&k, KIT_WRITER, waits, more, NULL);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, waits));
-    cr_assert(kit_is_finished(&k, KIT_WRITER, more));
-    cr_assert_eq(owners(&k), 1, "readers see what is committed, and do not wait");
-    kit_serve(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT), NULL);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, waits));
-    cr_assert(kit_is_finished(&k, KIT_WRITER, second) && second->in_transaction);
-    nxi_request *end = kit_end(&k, 3, NXI_END_ROLLBACK);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, end), NX_OK);
-    cr_assert_eq(end->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(owners(&k), 4);
-    kit_close(&k);
-}
-
-Test(sqlite_group_commit, waiting_behind_a_session_ends)
-{
-    kit k;
-
-    kit_open(&k, &(nx_bind_options){ .pool_timeout_ms = 40 }, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *by_timeout = insert_owner(&k, "b"), *by_deadline = insert_owner(&k, "c"), *by_cancel = insert_owner(&k, "d");
-    by_deadline->deadline_ns = nxi_clock_ns() + 5000000;
-    kit_serve(&k, KIT_WRITER, by_timeout, by_deadline, by_cancel, NULL);
-    atomic_store(&by_cancel->stop, NX_ECANCELED);
-    kit_serve(&k, KIT_WRITER, NULL);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, by_cancel));
-    cr_assert_eq(by_cancel->status, NX_ECANCELED);
-    kit_serve_until(&k, KIT_WRITER, by_deadline);
-    cr_assert_eq(by_deadline->status, NX_EBUSY);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, by_timeout));
-    kit_serve_until(&k, KIT_WRITER, by_timeout);
-    cr_assert_eq(by_timeout->status, NX_EBUSY);
-    cr_assert(by_timeout->error->retryable);
-    cr_assert_not_null(strstr(by_timeout->error->message, "session"), "%s", by_timeout->error->message);
-    cr_assert_eq(by_timeout->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
-    cr_assert_eq(owners(&k), 1);
-    kit_close(&k);
-}
-
-Test(sqlite_group_commit, a_failed_statement_leaves_the_transaction_open)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *begin = kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
-    nxi_request *bad =
-        kit_in(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (1, 'x')", NULL, 0), 1, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
-    cr_assert(bad->in_transaction);
-    cr_assert_eq(bad->outcome, NX_OUTCOME_NONE);
-    /* A commit that comes with a failing step is none. */
-    bad = kit_in(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (1, 'x')", NULL, 0), 1, NXI_BEGIN_NONE, NXI_END_COMMIT);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
-    cr_assert(!bad->in_transaction);
-    cr_assert_eq(bad->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(owners(&k), 0);
-    kit_close(&k);
-}
-
-/* SAVEPOINT 1, these texts, RELEASE 1: in that transaction. */
-static nxi_request *guarded(kit *k, uint64_t transaction, const char *first, const char *second)
-{
-    nxi_request *request = kit_in(kit_request(k, 4), transaction, NXI_BEGIN_NONE, NXI_END_NONE);
-
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = 1 };
-    request->steps[1] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(k, first) };
-    request->steps[2] = (nxi_step){ .kind = NXI_STEP_EXECUTE, .statement = kit_raw(k, second) };
-    request->steps[3] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = 1 };
-    return request;
-}
-
-static nxi_request *back_to(kit *k, uint64_t transaction, uint32_t level)
-{
-    nxi_request *request = kit_in(kit_request(k, 1), transaction, NXI_BEGIN_NONE, NXI_END_NONE);
-
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_ROLLBACK_TO, .level = level };
-    return request;
-}
-
-Test(sqlite_group_commit, a_request_that_fails_inside_a_transaction_leaves_nothing)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *good = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('b')", "INSERT INTO owner (name) VALUES ('c')");
-    cr_assert_eq(kit_run(&k, KIT_WRITER, good), NX_OK);
-    cr_assert_eq(good->steps_done, 4u);
-    nxi_request *bad = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('d')", "INSERT INTO owner (id, name) VALUES (1, 'x')");
-    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
-    cr_assert(bad->in_transaction);
-    cr_assert_eq(bad->failed_step, 2u);
-    cr_assert_eq(bad->steps_done, 0u);
-    cr_assert_neq(kit_run(&k, KIT_WRITER, back_to(&k, 1, 1)), NX_OK, "its savepoint is gone");
-    void *rows[3] = { kit_thing(&k, 1, "one"), kit_thing(&k, 2, "two"), kit_thing(&k, 3, "one") };
-    bad = kit_in(kit_write(&k, kit_insert(&k, &Thing_entity, NULL), rows, 3), 1, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_EUNIQUE);
-    cr_assert(bad->in_transaction);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
-    cr_assert_eq(owners(&k), 3);
-    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM thing"), 0);
-    kit_close(&k);
-}
-
-Test(sqlite_group_commit, savepoints_are_not_stopped)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *set = back_to(&k, 1, 1);
-    set->steps[0].kind = NXI_STEP_SAVEPOINT;
-    set->deadline_ns = 1;
-    cr_assert_eq(kit_run(&k, KIT_WRITER, set), NX_OK);
-    cr_assert_eq(set->steps_done, 1u);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_ROLLBACK)), NX_OK);
-    kit_close(&k);
-}
-
-/* Its transaction is about to be opened, and does not end with a request that was stopped behind the one that does. */
-Test(sqlite_group_commit, stopped_behind_a_transaction_that_is_not_open_yet)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *opener = kit_in(insert_owner(&k, "b"), 2, NXI_BEGIN_WRITE, NXI_END_NONE);
-    nxi_request *second = kit_in(insert_owner(&k, "c"), 2, NXI_BEGIN_NONE, NXI_END_NONE),
-                *commit = kit_end(&k, 2, NXI_END_COMMIT);
-    kit_serve(&k, KIT_WRITER, opener, second, commit, NULL);
-    atomic_store(&second->stop, NX_ECANCELED);
-    atomic_store(&commit->stop, NX_ECANCELED);
-    kit_serve(&k, KIT_WRITER, NULL);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, second));
-    cr_assert_eq(second->status, NX_ECANCELED);
-    cr_assert(second->in_transaction);
-    cr_assert_eq(second->outcome, NX_OUTCOME_NONE);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, commit), "it has to end what will be opened");
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, opener));
-    cr_assert(kit_is_finished(&k, KIT_WRITER, commit));
-    cr_assert_eq(commit->status, NX_ECANCELED);
-    cr_assert_eq(commit->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert(!commit->in_transaction);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, whole(insert_owner(&k, "d"), 3)), NX_OK);
-    cr_assert_eq(owners(&k), 2);
-    kit_close(&k);
-}
-
-/*
- * A transaction that meets a lock in the request that has begun it is not left open when that is given up, nor held up for
- * others.
- */
-Test(sqlite_group_commit, a_beginning_that_is_given_up_before_a_lock)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    sqlite3 *other = open_other(&k);
-    other_do(other, "BEGIN IMMEDIATE");
-    nxi_request *begin = kit_in(insert_owner(&k, "ours"), 1, NXI_BEGIN_READ, NXI_END_NONE);
-    nxi_request *behind = kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 2, NXI_BEGIN_READ, NXI_END_NONE);
-    kit_serve(&k, KIT_WRITER, begin, behind, NULL);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, begin));
-    atomic_store(&begin->stop, NX_ECANCELED);
-    kit_serve(&k, KIT_WRITER, NULL);
-    cr_assert(kit_is_finished(&k, KIT_WRITER, begin));
-    cr_assert_eq(begin->status, NX_ECANCELED);
-    cr_assert(!begin->in_transaction);
-    cr_assert_eq(begin->outcome, NX_OUTCOME_ROLLED_BACK);
-    kit_serve_until(&k, KIT_WRITER, behind);
-    cr_assert_eq(behind->status, NX_OK);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 2, NXI_END_ROLLBACK)), NX_OK);
-    sqlite3_close(other);
-    kit_close(&k);
-}
-
-/* It goes on behind the lock where it was: nothing is done twice. */
-Test(sqlite_group_commit, a_savepoint_before_a_lock_is_set_once)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    sqlite3 *other = open_other(&k);
-    cr_assert_eq(kit_run(&k, KIT_WRITER,
-                         kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 1, NXI_BEGIN_READ, NXI_END_NONE)),
-                 NX_OK);
-    other_do(other, "BEGIN IMMEDIATE");
-    nxi_request *write = guarded(&k, 1, "INSERT INTO owner (name) VALUES ('a')", "INSERT INTO owner (name) VALUES ('b')");
-    kit_serve(&k, KIT_WRITER, write, NULL);
-    cr_assert(!kit_is_finished(&k, KIT_WRITER, write));
-    other_do(other, "ROLLBACK");
-    kit_serve_until(&k, KIT_WRITER, write);
-    cr_assert_eq(write->status, NX_OK);
-    cr_assert_eq(write->steps_done, 4u);
-    cr_assert_neq(kit_run(&k, KIT_WRITER, back_to(&k, 1, 1)), NX_OK, "it was released");
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_COMMIT)), NX_OK);
-    cr_assert_eq(owners(&k), 2);
-    sqlite3_close(other);
-    kit_close(&k);
-}
-
-Test(sqlite_group_commit, a_lost_transaction_is_never_committed)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    kit_do(&k, "CREATE TRIGGER t BEFORE INSERT ON owner WHEN new.name = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'no'); END");
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *bad = kit_in(insert_owner(&k, "bad"), 1, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_ECONSTRAINT);
-    cr_assert(!bad->in_transaction);
-    cr_assert_eq(bad->outcome, NX_OUTCOME_ROLLED_BACK);
-    nxi_request *more = kit_in(insert_owner(&k, "b"), 1, NXI_BEGIN_NONE, NXI_END_NONE);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, more), NX_EABORTED);
-    nxi_request *end = kit_end(&k, 1, NXI_END_COMMIT);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, end), NX_EABORTED);
-    cr_assert_eq(end->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 1, NXI_END_ROLLBACK)), NX_OK);
-    cr_assert_eq(owners(&k), 0);
-    kit_close(&k);
-}
-
-Test(sqlite_group_commit, savepoints_nest)
-{
-    kit k;
-
-    kit_open(&k, NULL, false);
-    nxi_request *request = kit_request(&k, 7);
-    static const nxi_step_kind kinds[] = {NXI_STEP_EXECUTE, NXI_STEP_SAVEPOINT, NXI_STEP_EXECUTE, NXI_STEP_ROLLBACK_TO,
-                                          NXI_STEP_EXECUTE, NXI_STEP_RELEASE,   NXI_STEP_EXECUTE};
-    for (size_t i = 0; i < 7; i++)
-        request->steps[i] = (nxi_step){.kind = kinds[i],
-                                       .level = 1,
-                                       .statement = kit_raw(&k, i == 2 ? "INSERT INTO owner (name) VALUES ('undone')"
-                                                                       : "INSERT INTO owner (name) VALUES ('kept')")};
-    cr_assert_eq(kit_run(&k, KIT_WRITER, whole(request, 1)), NX_OK);
-    cr_assert_eq(owners(&k), 3);
-    cr_assert_eq(kit_number(&k, KIT_READER, "SELECT count(*) FROM owner WHERE name = 'undone'"), 0);
-    request = kit_request(&k, 1);
-    request->steps[0] = (nxi_step){ .kind = NXI_STEP_SAVEPOINT, .level = 1 };
-    cr_assert_eq(kit_run(&k, KIT_WRITER, request), NX_ESTATE);
     kit_close(&k);
 }
 
@@ -516,8 +222,8 @@ Test(sqlite_group_commit, cancelling_a_write_leaves_its_neighbours)
     pthread_t thread;
 
     kit_open(&k, NULL, false);
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *slow = whole(kit_execute(&k, endless, NULL, 0), 2),
-                *c = whole(insert_owner(&k, "c"), 3);
+    nxi_request *a = kit_whole(kit_insert_owner(&k, "a"), 1), *slow = kit_whole(kit_execute(&k, endless, NULL, 0), 2),
+                *c = kit_whole(kit_insert_owner(&k, "c"), 3);
     cr_assert_eq(pthread_create(&thread, NULL, stop_soon, slow), 0);
     kit_serve(&k, KIT_WRITER, a, slow, c, NULL);
     pthread_join(thread, NULL);
@@ -525,15 +231,15 @@ Test(sqlite_group_commit, cancelling_a_write_leaves_its_neighbours)
     cr_assert_eq(slow->outcome, NX_OUTCOME_ROLLED_BACK);
     cr_assert_eq(a->outcome, NX_OUTCOME_COMMITTED);
     cr_assert_eq(c->outcome, NX_OUTCOME_COMMITTED);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     /* In an open transaction it is the end of it. */
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "x"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(kit_insert_owner(&k, "x"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
     slow = kit_in(kit_execute(&k, endless, NULL, 0), 5, NXI_BEGIN_NONE, NXI_END_NONE);
     slow->deadline_ns = nxi_clock_ns() + 20000000;
     cr_assert_eq(kit_run(&k, KIT_WRITER, slow), NX_EDEADLINE);
     cr_assert(!slow->in_transaction);
     cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 5, NXI_END_COMMIT)), NX_EABORTED);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     kit_close(&k);
 }
 
@@ -542,17 +248,17 @@ Test(sqlite_group_commit, a_cancelled_commit_is_a_rollback_and_a_rollback_cannot
     kit k;
 
     kit_open(&k, NULL, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(kit_insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
     nxi_request *end = kit_end(&k, 1, NXI_END_COMMIT);
     atomic_store(&end->stop, NX_ECANCELED);
     cr_assert_eq(kit_run(&k, KIT_WRITER, end), NX_ECANCELED);
     cr_assert_eq(end->outcome, NX_OUTCOME_ROLLED_BACK);
     cr_assert(!end->in_transaction);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 2, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(kit_insert_owner(&k, "a"), 2, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
     end = kit_end(&k, 2, NXI_END_ROLLBACK);
     atomic_store(&end->stop, NX_ECANCELED);
     cr_assert_eq(kit_run(&k, KIT_WRITER, end), NX_OK);
-    cr_assert_eq(owners(&k), 0);
+    cr_assert_eq(kit_owners(&k), 0);
     kit_close(&k);
 }
 
@@ -563,16 +269,17 @@ Test(sqlite_group_commit, a_foreign_lock_is_waited_for)
     kit k;
 
     kit_open(&k, NULL, false);
-    sqlite3 *other = open_other(&k);
-    other_do(other, "BEGIN IMMEDIATE");
-    nxi_request *a = whole(insert_owner(&k, "a"), 1), *opener = kit_in(insert_owner(&k, "b"), 2, NXI_BEGIN_WRITE, NXI_END_NONE);
+    sqlite3 *other = kit_open_other(&k);
+    kit_other_do(other, "BEGIN IMMEDIATE");
+    nxi_request *a = kit_whole(kit_insert_owner(&k, "a"), 1);
+    nxi_request *opener = kit_in(kit_insert_owner(&k, "b"), 2, NXI_BEGIN_WRITE, NXI_END_NONE);
     nxi_request *alone = kit_execute(&k, "PRAGMA user_version = 7", NULL, 0);
     kit_serve(&k, KIT_WRITER, a, opener, alone, NULL);
     cr_assert(!kit_is_finished(&k, KIT_WRITER, a));
     cr_assert(!kit_is_finished(&k, KIT_WRITER, opener));
     nxi_request *read = kit_execute(&k, "SELECT 1", NULL, 0);
     cr_assert_eq(kit_run(&k, KIT_WRITER, read), NX_OK, "a read needs no lock");
-    other_do(other, "COMMIT");
+    kit_other_do(other, "COMMIT");
     kit_serve_until(&k, KIT_WRITER, a);
     kit_serve_until(&k, KIT_WRITER, opener);
     cr_assert_eq(a->status, NX_OK);
@@ -580,7 +287,7 @@ Test(sqlite_group_commit, a_foreign_lock_is_waited_for)
     cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, 2, NXI_END_COMMIT)), NX_OK);
     kit_serve_until(&k, KIT_WRITER, alone);
     cr_assert_eq(alone->status, NX_OK);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     sqlite3_close(other);
     kit_close(&k);
 }
@@ -590,10 +297,10 @@ Test(sqlite_group_commit, a_foreign_lock_that_stays_is_a_busy_error)
     kit k;
 
     kit_open(&k, &(nx_bind_options){ .pool_timeout_ms = 60 }, false);
-    sqlite3 *other = open_other(&k);
-    other_do(other, "BEGIN IMMEDIATE");
-    nxi_request *by_timeout = whole(insert_owner(&k, "a"), 1), *by_deadline = whole(insert_owner(&k, "b"), 2),
-                *by_cancel = whole(insert_owner(&k, "c"), 3);
+    sqlite3 *other = kit_open_other(&k);
+    kit_other_do(other, "BEGIN IMMEDIATE");
+    nxi_request *by_timeout = kit_whole(kit_insert_owner(&k, "a"), 1), *by_deadline = kit_whole(kit_insert_owner(&k, "b"), 2),
+                *by_cancel = kit_whole(kit_insert_owner(&k, "c"), 3);
     by_deadline->deadline_ns = nxi_clock_ns() + 10000000;
     kit_serve(&k, KIT_WRITER, by_timeout, by_deadline, by_cancel, NULL);
     atomic_store(&by_cancel->stop, NX_ECANCELED);
@@ -607,9 +314,9 @@ Test(sqlite_group_commit, a_foreign_lock_that_stays_is_a_busy_error)
     cr_assert_not_null(strstr(by_timeout->error->message, k.path));
     cr_assert_str_eq(by_timeout->error->sqlstate, "55P03");
     cr_assert_lt(by_deadline->done_ns, by_timeout->done_ns);
-    other_do(other, "COMMIT");
+    kit_other_do(other, "COMMIT");
     kit_do(&k, "INSERT INTO owner (name) VALUES ('z')");
-    cr_assert_eq(owners(&k), 1);
+    cr_assert_eq(kit_owners(&k), 1);
     sqlite3_close(other);
     kit_close(&k);
 }
@@ -619,12 +326,12 @@ Test(sqlite_group_commit, a_stale_read_transaction_may_be_run_again)
     kit k;
 
     kit_open(&k, NULL, false);
-    sqlite3 *other = open_other(&k);
+    sqlite3 *other = kit_open_other(&k);
     nxi_request *begin = kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 1, NXI_BEGIN_READ, NXI_END_NONE);
     cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
     cr_assert(begin->in_transaction);
-    other_do(other, "INSERT INTO owner (name) VALUES ('theirs')");
-    nxi_request *write = kit_in(insert_owner(&k, "ours"), 1, NXI_BEGIN_NONE, NXI_END_COMMIT);
+    kit_other_do(other, "INSERT INTO owner (name) VALUES ('theirs')");
+    nxi_request *write = kit_in(kit_insert_owner(&k, "ours"), 1, NXI_BEGIN_NONE, NXI_END_COMMIT);
     cr_assert_eq(kit_run(&k, KIT_WRITER, write), NX_ESERIALIZATION);
     cr_assert(write->error->retryable);
     cr_assert_str_eq(write->error->sqlstate, "40001");
@@ -632,14 +339,14 @@ Test(sqlite_group_commit, a_stale_read_transaction_may_be_run_again)
     /* A lock that is only held for a while is waited for, also in the middle. */
     begin = kit_in(kit_query(&k, "SELECT count(*) FROM owner", NULL, 0), 2, NXI_BEGIN_READ, NXI_END_NONE);
     cr_assert_eq(kit_run(&k, KIT_WRITER, begin), NX_OK);
-    other_do(other, "BEGIN IMMEDIATE");
-    write = kit_in(insert_owner(&k, "ours"), 2, NXI_BEGIN_NONE, NXI_END_COMMIT);
+    kit_other_do(other, "BEGIN IMMEDIATE");
+    write = kit_in(kit_insert_owner(&k, "ours"), 2, NXI_BEGIN_NONE, NXI_END_COMMIT);
     kit_serve(&k, KIT_WRITER, write, NULL);
     cr_assert(!kit_is_finished(&k, KIT_WRITER, write));
-    other_do(other, "ROLLBACK");
+    kit_other_do(other, "ROLLBACK");
     kit_serve_until(&k, KIT_WRITER, write);
     cr_assert_eq(write->status, NX_OK, "%s", write->error == NULL ? "" : write->error->message);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     sqlite3_close(other);
     kit_close(&k);
 }
@@ -651,14 +358,14 @@ Test(sqlite_group_commit, what_cannot_run_in_a_transaction_runs_alone)
     kit k;
 
     kit_open(&k, NULL, false);
-    nxi_request *a = insert_owner(&k, "a"), *vacuum = kit_execute(&k, "VACUUM", NULL, 0), *b = insert_owner(&k, "b");
+    nxi_request *a = kit_insert_owner(&k, "a"), *vacuum = kit_execute(&k, "VACUUM", NULL, 0), *b = kit_insert_owner(&k, "b");
     kit_serve(&k, KIT_WRITER, a, vacuum, b, NULL);
     cr_assert_eq(a->status, NX_OK);
     cr_assert_eq(vacuum->status, NX_OK, "%s", vacuum->error == NULL ? "" : vacuum->error->message);
     cr_assert_eq(b->status, NX_OK);
-    vacuum = whole(kit_execute(&k, "VACUUM", NULL, 0), 1);
+    vacuum = kit_whole(kit_execute(&k, "VACUUM", NULL, 0), 1);
     cr_assert_eq(kit_run(&k, KIT_WRITER, vacuum), NX_ESTATE);
-    cr_assert_eq(owners(&k), 2);
+    cr_assert_eq(kit_owners(&k), 2);
     kit_close(&k);
 }
 
@@ -669,7 +376,7 @@ Test(sqlite_group_commit, in_memory_everybody_waits_for_an_open_session)
     kit k;
 
     kit_open(&k, NULL, true);
-    cr_assert_eq(kit_run(&k, 0, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    cr_assert_eq(kit_run(&k, 0, kit_in(kit_insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
     nxi_request *read = kit_query(&k, "SELECT count(*) FROM owner", NULL, 0);
     kit_serve(&k, 0, read, NULL);
     cr_assert(!kit_is_finished(&k, 0, read), "it would have seen what is not committed");
@@ -687,8 +394,8 @@ Test(sqlite_group_commit, closing_finishes_what_is_held)
     kit k;
 
     kit_open(&k, NULL, false);
-    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
-    nxi_request *waits = insert_owner(&k, "b"), *late = kit_in(insert_owner(&k, "c"), 1, NXI_BEGIN_NONE, NXI_END_COMMIT);
+    cr_assert_eq(kit_run(&k, KIT_WRITER, kit_in(kit_insert_owner(&k, "a"), 1, NXI_BEGIN_WRITE, NXI_END_NONE)), NX_OK);
+    nxi_request *waits = kit_insert_owner(&k, "b"), *late = kit_in(kit_insert_owner(&k, "c"), 1, NXI_BEGIN_NONE, NXI_END_COMMIT);
     kit_serve(&k, KIT_WRITER, waits, NULL);
     k.ports[KIT_WRITER].stopping = true;
     kit_serve(&k, KIT_WRITER, late, NULL);
@@ -698,7 +405,7 @@ Test(sqlite_group_commit, closing_finishes_what_is_held)
     cr_assert_eq(waits->status, NX_ECLOSED);
     cr_assert_eq(late->status, NX_ECLOSED);
     cr_assert_eq(late->outcome, NX_OUTCOME_ROLLED_BACK);
-    cr_assert_eq(owners(&k), 0);
+    cr_assert_eq(kit_owners(&k), 0);
     kit_close(&k);
 }
 
@@ -716,7 +423,7 @@ Test(sqlite_group_commit, the_log_is_moved_into_the_file)
                        "zeroblob(4000) FROM n");
         kit_do(&k, sql);
     }
-    sqlite3 *other = open_other(&k);
+    sqlite3 *other = kit_open_other(&k);
     cr_assert_eq(other_number(other, "SELECT count(*) FROM blob"), 20000);
     cr_assert_eq(other_number(other, "PRAGMA wal_checkpoint"), 0);
     sqlite3_close(other);
@@ -750,7 +457,7 @@ Test(sqlite_group_commit, two_sessions_at_random)
         bool blocked = m.open[!who];
 
         if (dice < 3 && !blocked) {
-            nxi_request *write = kit_in(insert_owner(&k, "s"), transaction[who], NXI_BEGIN_NONE, NXI_END_NONE);
+            nxi_request *write = kit_in(kit_insert_owner(&k, "s"), transaction[who], NXI_BEGIN_NONE, NXI_END_NONE);
             if (!m.open[who]) {
                 transaction[who] = write->transaction = ++next_transaction;
                 write->begin = NXI_BEGIN_WRITE;
@@ -766,16 +473,16 @@ Test(sqlite_group_commit, two_sessions_at_random)
             m.open[who] = false;
             m.mine[who] = 0;
         } else if (dice == 5 && m.open[who]) {
-            nxi_request *bad = kit_in(insert_owner(&k, "bad"), transaction[who], NXI_BEGIN_NONE, NXI_END_NONE);
+            nxi_request *bad = kit_in(kit_insert_owner(&k, "bad"), transaction[who], NXI_BEGIN_NONE, NXI_END_NONE);
             cr_assert_eq(kit_run(&k, KIT_WRITER, bad), NX_ECONSTRAINT);
             cr_assert_eq(kit_run(&k, KIT_WRITER, kit_end(&k, transaction[who], NXI_END_COMMIT)), NX_EABORTED);
             m.open[who] = false;
             m.mine[who] = 0;
         } else if (dice < 10 && !m.open[0] && !m.open[1]) {
-            nxi_request *a = whole(insert_owner(&k, "w"), ++next_transaction),
-                        *bad = whole(insert_owner(&k, "bad"), ++next_transaction);
-            nxi_request *c = insert_owner(&k, "w"),
-                        *d = whole(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (NULL, NULL)", NULL, 0),
+            nxi_request *a = kit_whole(kit_insert_owner(&k, "w"), ++next_transaction),
+                        *bad = kit_whole(kit_insert_owner(&k, "bad"), ++next_transaction);
+            nxi_request *c = kit_insert_owner(&k, "w"),
+                        *d = kit_whole(kit_execute(&k, "INSERT INTO owner (id, name) VALUES (NULL, NULL)", NULL, 0),
                                    ++next_transaction);
             if (dice == 9)
                 kit_serve(&k, KIT_WRITER, a, bad, c, d, NULL);
@@ -787,7 +494,7 @@ Test(sqlite_group_commit, two_sessions_at_random)
             m.committed += 2;
         }
         k.ports[KIT_WRITER].finished_count = k.ports[KIT_READER].finished_count = 0;
-        cr_assert_eq(owners(&k), m.committed, "step %d", step);
+        cr_assert_eq(kit_owners(&k), m.committed, "step %d", step);
     }
     kit_close(&k);
 }
