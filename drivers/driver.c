@@ -21,6 +21,16 @@ nx_status nxi_set_made_key(const nxi_column *column, void *row, int64_t key, nx_
     return NX_ERANGE;
 }
 
+void nxi_step_take_back_keys(const nxi_step *step)
+{
+    if (step->kind != NXI_STEP_WRITE || step->statement->key_column == NULL)
+        return;
+    for (size_t i = 0; i < step->row_count; i++) {
+        nxi_row_clear_key(step->statement->table, step->rows[i]);
+        nxi_row_of(step->rows[i])->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
+    }
+}
+
 bool nxi_is_about_row(nx_status status)
 {
     switch ((int)status) {

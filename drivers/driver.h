@@ -183,6 +183,8 @@ void nxi_request_too_late(nxi_request *request, nx_status status, const char *me
 
 /* A number that the database has given to a new row, in its key. NX_ERANGE: the key cannot hold it. */
 NX_MUST_CHECK nx_status nxi_set_made_key(const nxi_column *column, void *row, int64_t key, nx_error *error);
+/* The write is undone, and the keys that it was given with it: what refers to such a row has to wait for another one. */
+void nxi_step_take_back_keys(const nxi_step *step);
 /* Failures of a row of a write itself: another row may do better. */
 bool nxi_is_about_row(nx_status status);
 

@@ -9,6 +9,7 @@
 
 #include "engine/db.h"
 #include "engine/sql.h"
+#include "engine/sqltext.h"
 
 #include <strings.h>
 
@@ -87,48 +88,6 @@ void nxi_token_find(nx_db *db, nxi_op *op)
 
 /* ------------------------------------------------------------------------------ SQL of the application */
 
-/* Behind white space, parentheses and comments, which nest at most (PostgreSQL, 4.1.5). */
-static const char *first_word(const char *sql)
-{
-    unsigned depth = 0;
-
-    for (;; sql++) {
-        if (sql[0] == '/' && sql[1] == '*') {
-            depth++;
-            sql++;
-        } else if (depth > 0 && sql[0] == '*' && sql[1] == '/') {
-            depth--;
-            sql++;
-        } else if (depth == 0 && sql[0] == '-' && sql[1] == '-') {
-            sql += strcspn(sql, "\n");
-        } else if (depth == 0 && sql[0] != '(' && !((unsigned char)sql[0] <= ' ' && sql[0] != '\0')) {
-            return sql;
-        }
-        if (sql[0] == '\0')
-            return sql;
-    }
-}
-
-static bool begins_with(const char *text, const char *word)
-{
-    size_t size = strlen(word);
-    unsigned char next;
-
-    if (strncasecmp(text, word, size) != 0)
-        return false;
-    next = (unsigned char)text[size];
-    return !(next == '_' || next >= 0x80 || (next >= '0' && next <= '9') || ((next | 0x20) >= 'a' && (next | 0x20) <= 'z'));
-}
-
-static bool begins_with_one_of(const char *text, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (begins_with(text, words[i]))
-            return true;
-    }
-    return false;
-}
-
 static bool names_a_write(const char *sql)
 {
     for (; *sql != '\0'; sql++) {
@@ -147,13 +106,13 @@ static bool joins_transactions(const nxi_step *step)
 {
     static const char *const writes[] = { "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE" };
     static const char *const calls[] = { "SELECT", "VALUES", "WITH" };
-    const char *word = first_word(step->statement->sql);
+    const char *word = nxi_sql_first_word(step->statement->sql);
 
-    if (begins_with_one_of(word, writes, NXI_COUNT(writes)))
+    if (nxi_sql_begins_with_one_of(word, writes, NXI_COUNT(writes)))
         return true;
     if (step->kind == NXI_STEP_EXECUTE)
-        return begins_with_one_of(word, calls, NXI_COUNT(calls));
-    return begins_with(word, "WITH") && names_a_write(word);
+        return nxi_sql_begins_with_one_of(word, calls, NXI_COUNT(calls));
+    return nxi_sql_begins_with(word, "WITH") && names_a_write(word);
 }
 
 bool nxi_token_is_needless(const nxi_request *request)

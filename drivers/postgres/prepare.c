@@ -97,17 +97,26 @@ static nxi_pg_prepared *find(const nxi_pg *pg, const wanted *w)
     return p;
 }
 
-static void make_name(nxi_pg_prepared *p, const char *sql)
+static bool is_taken(const nxi_pg *pg, const nxi_pg_prepared *by)
 {
-    size_t bytes = p->param_count * sizeof(nxi_pg_oid);
-    /* One text may be there twice: the application's own, and one of ours. */
-    const nxi_statement *s = p->statement;
-    uint64_t kind = s == NULL ? 0 : s->table == NULL && !s->typed ? 1 : 2;
-    uint64_t types = nxi_hash_bytes(p->types, bytes, p->param_count << 2 | kind);
+    for (const nxi_pg_prepared *p = pg->latest; p != NULL; p = p->next) {
+        if (p != by && strcmp(p->name, by->name) == 0)
+            return true;
+    }
+    return false;
+}
 
-    (void)snprintf(p->name, sizeof(p->name), "nx_%016llx%016llx",
-                   (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0x9e3779b97f4a7c15)),
-                   (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0xc2b2ae3d27d4eb4f)));
+/* Two statements that are not alike to the engine may have one text: the second one gets a name of its own. */
+static void make_name(const nxi_pg *pg, nxi_pg_prepared *p, const char *sql)
+{
+    uint64_t types = nxi_hash_bytes(p->types, p->param_count * sizeof(nxi_pg_oid), p->param_count);
+
+    do {
+        (void)snprintf(p->name, sizeof(p->name), "nx_%016llx%016llx",
+                       (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0x9e3779b97f4a7c15)),
+                       (unsigned long long)nxi_hash_bytes(sql, strlen(sql), types ^ UINT64_C(0xc2b2ae3d27d4eb4f)));
+        types++;
+    } while (is_taken(pg, p));
 }
 
 static nxi_pg_prepared *make(nxi_pg *pg, const wanted *w)
@@ -342,7 +351,7 @@ static nxi_pg_prepared *prepare_new(nxi_pg *pg, const wanted *w, bool keep, cons
     p->statement = statement;
     p->variant = variant;
     if (keep)
-        make_name(p, sql);
+        make_name(pg, p, sql);
     p->must_close = keep && pg->has_strays;
     if (!make_outs(p) || (keep && !enter(pg, p))) {
         free_prepared(pg, p);
@@ -445,7 +454,7 @@ nx_status nxi_pg_prepared_types(nxi_pg_prepared *p, const uint8_t *body, size_t 
 static bool ask(nxi_pg *pg, nxi_pg_job *job, nxi_pg_prepared *p, nxi_buf *out)
 {
     if (p->is_kept)
-        make_name(p, p->statement->sql);
+        make_name(pg, p, p->statement->sql);
     if (!teach(pg, job, p, p->statement->sql, out))
         return false;
     nxi_pg_put_flush(out);

@@ -8,6 +8,7 @@
  * - After an error the server skips to the Sync (55.2.3): nothing of a wave stands unless all of it does.
  */
 #include "drivers/postgres/postgres.h"
+#include "engine/sqltext.h"
 
 #include <stdio.h>
 
@@ -84,6 +85,7 @@ static void forget_results(nxi_request *request)
         step->rejects = NULL;
         step->reject_count = 0;
         step->ignored = step->updated = 0;
+        nxi_step_take_back_keys(step);
     }
 }
 
@@ -185,6 +187,25 @@ static bool is_query(const nxi_step *step)
     return step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_SCALAR || step->kind == NXI_STEP_RAW;
 }
 
+/* Text of the application that would end a transaction behind the back of its session, or begin one that nobody ends. */
+static nx_status refuse_control(const nxi_step *step, nx_error *error)
+{
+    static const char *const words[] = { "COMMIT",    "END",     "ROLLBACK", "ABORT", "BEGIN",
+                                         "START",     "RELEASE", "SAVEPOINT" };
+    const char *word = nxi_sql_first_word(step->statement->sql);
+
+    if (!nxi_sql_begins_with_one_of(word, words, NXI_COUNT(words)) &&
+        !(nxi_sql_begins_with(word, "PREPARE") && nxi_sql_begins_with(nxi_sql_first_word(word + 7), "TRANSACTION")))
+        return NX_OK;
+    return nxi_fail(error, NX_ESTATE, "%.*s: transactions are begun and ended by sessions, not by SQL texts",
+                    (int)strcspn(word, " \t\r\n;/-"), word);
+}
+
+static bool is_raw(const nxi_step *step)
+{
+    return step->statement->table == NULL && !step->statement->typed;
+}
+
 /* NX_ENOMEM: of the connection; NX_EBUSY: an answer is needed first; other failures are the step's. */
 static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, const char *portal, bool execute, nxi_buf *out)
 {
@@ -193,9 +214,11 @@ static nx_status send_values(nxi_pg *pg, nxi_pg_job *job, const nxi_step *step, 
     bound b;
     nx_status status = type_values(pg, step, &b);
 
+    if (status == NX_OK && is_raw(step))
+        status = refuse_control(step, &b.error);
     if (status == NX_OK) {
         bool waits = false;
-        p = step->statement->table == NULL && !step->statement->typed
+        p = is_raw(step)
                 ? nxi_pg_prepare_raw(pg, job, step->statement, b.types, step->value_count, out, &waits)
                 : nxi_pg_prepare(pg, job, step->statement, NXI_PG_ONE, b.types, step->value_count, out);
         if (p == NULL || waits) {

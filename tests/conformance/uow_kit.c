@@ -90,3 +90,17 @@ void uow_is_free(nxt_fixture *f, nx_db *db, const char *table)
     snprintf(sql, sizeof(sql), "UPDATE %s SET n = n", table);
     uow_do(f, db, sql);
 }
+
+void uow_settled(nxt_fixture *f, nx_db *db, const char *table)
+{
+    char sql[128];
+
+    if (strcmp(f->provider->name, "postgres") != 0) {
+        uow_is_free(f, db, table);
+        return;
+    }
+    snprintf(sql, sizeof(sql), "LOCK TABLE %s", table);
+    nx_session *s = nxt_session(f, NULL);
+    OK(f, nx_session_execute(s, db, sql, nx_no_args, NULL));
+    nxt_end(f, s);
+}

@@ -113,5 +113,7 @@ nx_status uow_status(nxt_fixture *f, nx_op op);
 void uow_take_the_rest(nxt_fixture *f);
 /* Nobody holds a lock: a write from outside of sessions succeeds. */
 void uow_is_free(nxt_fixture *f, nx_db *db, const char *table);
+/* Waits until every transaction that has written the table has ended, those that were given up with it. */
+void uow_settled(nxt_fixture *f, nx_db *db, const char *table);
 
 #endif
