@@ -31,9 +31,17 @@ nx_op nx_session_end(nx_session *s, void *tag)
     return nxi_session_finish_op(s, NXI_FINISH_END, tag);
 }
 
+/* The ROLLBACK leaves at once: who waits for the session's locks does not wait until the application looks at its loop again. */
 void nx_session_free(nx_session *s)
 {
+    nx_loop *loop = s == NULL ? NULL : s->loop;
+    bool open = false;
+
+    for (size_t i = 0; s != NULL && i < s->part_count; i++)
+        open = open || s->parts[i].transaction != 0;
     nxi_session_free(s);
+    if (open)
+        (void)!nx_run_once(loop, 0);
 }
 
 nx_op nx_flush(nx_session *s, void *tag)

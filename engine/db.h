@@ -52,6 +52,7 @@ struct nxi_call {
     void *context;                  /* the caller's */
     void (*then)(nxi_call *call);   /* after it is done, on the loop's thread */
     bool wrote;                     /* the transaction that it commits has written, or may have */
+    bool at_once;                   /* SQL text or a set-based write in a session: no row's pending work does it again */
     bool has_spare_step;            /* behind its steps */
     bool is_internal;               /* not the program's: in no statistics, shown to nobody */
     nxi_token token;

@@ -113,14 +113,6 @@ nx_status nxi_session_attach(nx_session *s, nxi_call *call, bool writes, nx_erro
     return NX_OK;
 }
 
-void nxi_session_writes_at_once(nx_session *s, const nxi_call *call)
-{
-    nxi_part *part = nxi_session_part_of(s, call->db);
-
-    if (part != NULL && part->transaction != 0)
-        part->unrepeatable = true;
-}
-
 bool nxi_session_take_lost_work(nx_session *root)
 {
     bool lost = false;
@@ -142,11 +134,21 @@ void nxi_part_close(nxi_part *part, nx_outcome outcome)
     part->outcome = outcome;
 }
 
+static void written_at_once(nx_session *s, const nxi_call *call)
+{
+    nxi_part *part = nxi_session_part_of(s, call->db);
+
+    if (part != NULL && part->transaction == call->request.transaction)
+        part->unrepeatable = true;
+}
+
 void nxi_session_answered(nx_session *s, const nxi_call *call)
 {
     const nxi_request *request = &call->request;
     nx_session *root = s->root;
 
+    if (request->in_transaction && call->at_once && request->status == NX_OK)
+        written_at_once(s, call);
     if (request->transaction == 0 || request->in_transaction)
         return;
     for (size_t i = 0; i < root->part_count; i++) {

@@ -71,8 +71,6 @@ nxi_part_way nxi_part_way_back(const nxi_part *part, uint32_t level, uint32_t *r
 /* A nested session of that level ends well, under one of `outer`: true: this savepoint is to be released. */
 bool nxi_part_ends_level(nxi_part *part, uint32_t level, uint32_t outer, uint32_t *ret_mark);
 
-/* What the request writes cannot be pending again when the transaction is undone. */
-void nxi_session_writes_at_once(struct nx_session *s, const nxi_call *call);
 /* Some work was lost that the session cannot do again; it is forgotten. */
 bool nxi_session_take_lost_work(struct nx_session *root);
 

@@ -412,8 +412,7 @@ void nxi_query_start(nxi_op *op, nx_query *q, const nxi_ask *ask)
             fail_query(op, q, status, &error);
             return;
         }
-        if (writes)
-            nxi_session_writes_at_once(q->session, call);
+        call->at_once = writes;
     }
     nxi_call_submit(call);
 }

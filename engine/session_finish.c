@@ -312,6 +312,7 @@ static void flush_next(nxi_finishing *f)
         return;
     }
     size_t guard = guarded && f->several == 1 ? 1 : 0;
+    f->session->has_acted = true;
     nxi_call *call = nxi_call_new(f->op, plan->db, plan->batch_count + 2 * guard, part_flushed);
     if (call == NULL) {
         fail_flush(f, NX_ENOMEM, NULL);

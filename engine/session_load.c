@@ -229,8 +229,7 @@ static void start_raw(nxi_op *op, void *context)
         nxi_session_leave(r->session);
         return;
     }
-    if (r->call->request.writes)
-        nxi_session_writes_at_once(r->session, r->call);
+    r->call->at_once = r->call->request.writes;
     nxi_call_submit(r->call);
 }
 

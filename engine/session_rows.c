@@ -104,6 +104,36 @@ static void *copy_row(nx_session *root, const nxi_row *from)
     return copy;
 }
 
+/* In a transaction that has written, what is read may be undone: the baseline of before is kept. */
+static bool keep_before_reading(nx_session *s, nxi_row *row)
+{
+    const nxi_part *part = nxi_session_part_of(s, row->table->db);
+    bool nested = s->fate != s->root && row->stamp < s->fate->frame.start;
+
+    if (!nested && (part == NULL || part->transaction == 0 || !part->wrote))
+        return true;
+    return nxi_frame_keep(nxi_session_frame(s), &s->root->frame, row);
+}
+
+/* All known rows are in the map; an object whose key was given to another row since stands for a row that is gone. */
+static bool settle(nx_session *s)
+{
+    nxi_workset *ws = &s->root->rows;
+
+    if (!nxi_workset_settle(ws))
+        return false;
+    for (; ws->displaced.count > 0; ws->displaced.count--) {
+        nxi_row *row = ws->displaced.rows[ws->displaced.count - 1];
+        if (row->state == NXI_ROW_GONE || row->state == NXI_ROW_NEW)
+            continue;
+        if (!keep_before_reading(s, row))
+            return false;
+        nxi_workset_drop(ws, row);
+        row->state = NXI_ROW_GONE;
+    }
+    return true;
+}
+
 void *nxi_session_add_row(nx_session *s, void *row)
 {
     nx_session *root = s->root;
@@ -111,7 +141,7 @@ void *nxi_session_add_row(nx_session *s, void *row)
 
     if (check_added(s, nxi_row_of(row), &s->error) != NX_OK)
         return NULL;
-    void *copy = nxi_workset_settle(&root->rows) ? copy_row(root, nxi_row_of(row)) : NULL;
+    void *copy = settle(s) ? copy_row(root, nxi_row_of(row)) : NULL;
     if (copy == NULL)
         return refuse(s, nxi_fail(&s->error, NX_ENOMEM, "no memory for a row of %s", table->entity->name));
     nxi_row *header = nxi_row_of(copy);
@@ -193,17 +223,6 @@ static bool differs(const void *row, const void *fetched)
             return true;
     }
     return false;
-}
-
-/* In a transaction that has written, what is read may be undone: the baseline of before is kept. */
-static bool keep_before_reading(nx_session *s, nxi_row *row)
-{
-    const nxi_part *part = nxi_session_part_of(s, row->table->db);
-    bool nested = s->fate != s->root && row->stamp < s->fate->frame.start;
-
-    if (!nested && (part == NULL || part->transaction == 0 || !part->wrote))
-        return true;
-    return nxi_frame_keep(nxi_session_frame(s), &s->root->frame, row);
 }
 
 /*
@@ -301,7 +320,7 @@ bool nxi_session_learn(nx_session *s, void **rows, size_t count, nxi_arena *aren
     uint64_t hashes[LEARN_AHEAD];
     uint32_t now = nxi_session_now(s);
 
-    bool learned = known != NULL && nxi_workset_settle(ws) && nxi_map_reserve(&ws->identity.map, count) &&
+    bool learned = known != NULL && settle(s) && nxi_map_reserve(&ws->identity.map, count) &&
                    nxi_row_list_reserve(&ws->arena, &known->list, count);
     size_t before = known == NULL ? 0 : known->list.count;
     for (size_t start = 0; learned && start < count; start += LEARN_AHEAD) {
@@ -331,7 +350,7 @@ void *nxi_session_known(nx_session *s, const nxi_table *table, const nx_value *k
 {
     nxi_workset *ws = &s->root->rows;
 
-    if (!nxi_workset_settle(ws))
+    if (!settle(s))
         return NULL;
     void *row = nxi_identity_find(&ws->identity, table, key);
     return row != NULL && nxi_row_of(row)->table == table && nxi_workset_is_fresh(ws, nxi_row_of(row)) ? row : NULL;

@@ -221,6 +221,7 @@ static bool may_start(nx_session *root, pending *wait)
     bool shared = wait->turn.shared && !wait->dirty && !needs_savepoints(wait);
     if (!shared && root->running > 0)
         return false;
+    s->has_acted = s->has_acted || (is_writing(wait) && !wait->turn.finishes);
     for (nx_session *at = s; at != NULL; at = at->outer)
         at->running++;
     root->exclusive = !shared;
@@ -270,7 +271,6 @@ void nxi_session_enter(nxi_op *op, const nxi_turn *turn)
         nxi_op_fail(op, NX_ENOMEM, NULL);
         return;
     }
-    s->has_acted = true;
     link_last(s->root, op);
     pump(s->root);
 }

@@ -30,12 +30,25 @@ void nxi_frame_restart(nxi_frame *frame, nxi_workset *ws)
     frame->start = nxi_workset_tick(ws);
 }
 
+/*
+ * What was pending when the nested session began need not have been when the outer one did: of that the outer frame has images of
+ * its own, which are older.
+ */
+static void forget_pending(nxi_image *image)
+{
+    if (image->state == NXI_ROW_NEW)
+        return;
+    memcpy(image->bytes, image->bytes + image->row->table->row_size, image->row->table->row_size);
+    if (image->state == NXI_ROW_DELETING)
+        image->state = NXI_ROW_STORED;
+}
+
 void nxi_frame_merge(nxi_frame *outer, nxi_frame *inner)
 {
     nxi_image **link = &inner->images;
 
-    while (*link != NULL)
-        link = &(*link)->next;
+    for (; *link != NULL; link = &(*link)->next)
+        forget_pending(*link);
     *link = outer->images;
     outer->images = inner->images;
     inner->images = NULL;
@@ -380,6 +393,22 @@ bool nxi_undo_transaction(const nxi_undoing *undo)
 
 /* ------------------------------------------------------------------------------ a nested session */
 
+/* The row came into the session after the begin: take_back forgets what was made since, and what was read since is expired. */
+static bool restore_later(const nxi_undoing *undo, const nxi_image *image)
+{
+    nxi_row *row = image->row;
+    void *data = nxi_row_data(row);
+
+    if (image->state == NXI_ROW_NEW || (image->flags & NXI_ROW_WAS_NEW) != 0)
+        return true;
+    memcpy(nxi_row_snapshot(data), image->bytes + row->table->row_size, row->table->row_size);
+    nxi_row_restore(data, nxi_row_snapshot(data));
+    row->lazy_missing = image->lazy_missing;
+    row->state = NXI_ROW_EXPIRED;
+    row->flags = (uint16_t)((row->flags & LIST_FLAGS) | (image->flags & ~LIST_FLAGS) | NXI_ROW_MARKED);
+    return make_known(undo->ws, row);
+}
+
 /* All as it was; the latest image comes first, so the oldest one stays. */
 static bool restore_all(const nxi_undoing *undo, const nxi_image *image)
 {
@@ -387,6 +416,8 @@ static bool restore_all(const nxi_undoing *undo, const nxi_image *image)
     nxi_workset *ws = undo->ws;
     bool was_new = image->state == NXI_ROW_NEW, good = true;
 
+    if (happened_in(undo->frame, image->stamp))
+        return restore_later(undo, image);
     if (was_new)
         nxi_identity_remove(&ws->identity, nxi_row_data(row));
     nxi_row_restore(nxi_row_data(row), image->bytes);

@@ -163,6 +163,7 @@ void nxi_workset_forget_db(nxi_workset *ws, const void *db)
         ws->fresh.rows[i]->place = (uint32_t)i;
     forget_in_list(&ws->deleting, db);
     forget_in_list(&ws->touched, db);
+    forget_in_list(&ws->displaced, db);
     for (nxi_known_tables **link = &ws->known; *link != NULL; link = &(*link)->next) {
         nxi_known_tables *of = *link;
         if (of->db != db)
@@ -178,6 +179,26 @@ void nxi_workset_forget_db(nxi_workset *ws, const void *db)
 
 /* ------------------------------------------------------------------------------ the identity map */
 
+static bool settle_row(nxi_workset *ws, nxi_row *row)
+{
+    const void *data = (row->flags & NXI_ROW_TRACKED) != 0 ? nxi_row_snapshot(nxi_row_data(row)) : nxi_row_data(row);
+    uint64_t hash = nxi_row_key_hash(row->table, data);
+    void *other = nxi_identity_find_row(&ws->identity, row->table, data, hash);
+
+    if (other != NULL) {
+        bool is_later = nxi_row_of(other)->stamp > row->stamp;
+        if (!nxi_row_list_reserve(&ws->arena, &ws->displaced, 1))
+            return false;
+        ws->displaced.rows[ws->displaced.count++] = is_later ? row : nxi_row_of(other); /* its place is in another list */
+        if (is_later)
+            return true;
+        nxi_identity_remove(&ws->identity, other);
+    }
+    bool added = nxi_identity_add(&ws->identity, nxi_row_data(row), hash);
+    NX_ASSERT(added); /* the room was reserved */
+    return true;
+}
+
 static bool settle(nxi_workset *ws, nxi_known *known)
 {
     const nxi_row_list *list = &known->list;
@@ -186,11 +207,8 @@ static bool settle(nxi_workset *ws, nxi_known *known)
         return false;
     for (size_t i = known->unsettled; i < list->count; i++) {
         nxi_row *row = list->rows[i];
-        if (row == NULL || (row->flags & NXI_ROW_MAPPED) != 0)
-            continue;
-        const void *data = (row->flags & NXI_ROW_TRACKED) != 0 ? nxi_row_snapshot(nxi_row_data(row)) : nxi_row_data(row);
-        bool added = nxi_identity_add(&ws->identity, nxi_row_data(row), nxi_row_key_hash(row->table, data));
-        NX_ASSERT(added); /* the room was reserved */
+        if (row != NULL && (row->flags & NXI_ROW_MAPPED) == 0 && !settle_row(ws, row))
+            return false;
     }
     known->unsettled = list->count;
     return true;

@@ -44,6 +44,7 @@ typedef struct nxi_workset {
     nxi_identity identity;
     nxi_row_list fresh, deleting, touched;
     nxi_known_tables *known;
+    nxi_row_list displaced;  /* rows whose keys were given out again: others have their places in the map */
     bool unsettled;          /* some row is not in the identity map yet */
     uint32_t clock;          /* begins with 1: a row that was never in a session has 0 */
 } nxi_workset;
@@ -77,7 +78,10 @@ void nxi_workset_drop(nxi_workset *ws, nxi_row *row);
 /* All rows of a database. */
 void nxi_workset_forget_db(nxi_workset *ws, const void *db);
 
-/* Enter what is not in the map yet; false: out of memory, try again later. */
+/*
+ * Enter what is not in the map yet; false: out of memory, try again later. Of two rows with one key the later one is the row that
+ * is stored: the other one is displaced, and its session has to forget it.
+ */
 NX_MUST_CHECK bool nxi_workset_settle(nxi_workset *ws);
 
 /* It is in the database as far as is known, and what it says is not known to be out of date. */

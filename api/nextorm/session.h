@@ -75,7 +75,10 @@ NX_API nx_session *nx_session_nested(nx_session *outer, const nx_session_options
  */
 NX_API nx_op nx_session_end(nx_session *s, void *tag);
 
-/* Free the session and its rows; one that has not ended is rolled back. NULL is allowed. */
+/*
+ * Free the session and its rows; one that has not ended is rolled back, and the ROLLBACK of an open transaction leaves with
+ * this call (the loop turns once, without waiting). NULL is allowed.
+ */
 NX_API void nx_session_free(nx_session *s);
 
 NX_API nx_op nx_flush(nx_session *s, void *tag);    /* write, do not commit; count: rows written */

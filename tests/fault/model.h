@@ -18,6 +18,7 @@
 
 enum {
     NONE = INT32_MIN,
+    OTHERS_KEY = 500, /* keys that others give begin here, those of SQLite at twice that */
     SLOTS = 4,      /* rows of an entity that the program can name */
     COLUMNS = 10,
     UIDS = 96,
@@ -149,6 +150,8 @@ typedef struct root {
     bool no_auto_flush;
     bool ended;
     bool aborted;               /* its transaction may be lost: NX_EABORTED is to be expected until it is rolled back */
+    bool at_once;               /* it may have done what no row's pending work does again: SQL text, set-based writes */
+    bool at_once_is_sure;
     int disturbed;              /* counts what makes operations that are queued yet void */
     bool open[DATABASES];       /* may have a transaction there */
     bool unsure[DATABASES];     /* it may have ended with the nested session that began it */
@@ -187,6 +190,8 @@ object *model_object_of_uid(root *r, int uid);
 /* A stored row of that slot in these tables; -1: none. */
 int model_find(const model *m, const tables *t, int entity, int slot);
 /* A row with that key of the database, one that is in the tables if there is one; -1: none. */
+/* Another row has the key by now: the object with that uid stands for nothing. */
+bool model_key_is_anothers(const model *m, const tables *t, int uid);
 int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key);
 /* The tables as this session sees them, for entities of that database. */
 const tables *model_view(const model *m, const root *r, int database);

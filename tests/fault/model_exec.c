@@ -149,6 +149,7 @@ static void drain(world *w)
     int disturbed = w->queued > 0 ? w->queue[0].root->disturbed : 0;
     for (int i = 0; i < w->queued; i++) {
         work *k = &w->queue[i];
+        w->behind = w->queued - 1 - i;
         if (k->root->disturbed == disturbed) {
             finish(w, k);
             continue;
@@ -243,7 +244,8 @@ static bool queue_row_write(world *w, work *k)
     int d = entities[k->step->entity].database;
     char row[32];
 
-    if (o == NULL || o->state == OBJ_DELETING || has_new_targets(w, k->root, o) ||
+    if (o == NULL || o->state == OBJ_DELETING || model_key_is_anothers(&w->m, model_view(&w->m, k->root, d), o->uid) ||
+        has_new_targets(w, k->root, o) ||
         (k->op != OP_SAVE && k->op != OP_ERASE && o->state != OBJ_NEW))
         return false;
     if (k->op == OP_ERASE) {
@@ -323,6 +325,15 @@ static bool is_allowed(const world *w, const root *r, const step *s)
     return !fails;
 }
 
+/* Something that is queued writes all that is pending. */
+static bool is_flush_queued(const world *w)
+{
+    for (int i = 0; i < w->queued; i++)
+        if (w->queue[i].flushes || w->queue[i].op == OP_FLUSH || w->queue[i].op == OP_COMMIT)
+            return true;
+    return false;
+}
+
 static void step_operation(world *w, root *r, const step *s)
 {
     static const step flush = { .op = OP_FLUSH };
@@ -330,7 +341,7 @@ static void step_operation(world *w, root *r, const step *s)
                     s->op == OP_DELETE_ALL || s->op == OP_RAW || s->op == OP_TRAP;
     work k = { .step = s, .op = (model_op)s->op, .root = r, .uid = -1, .object = -1, .session = model_innermost(r) };
 
-    if (w->queued > 0 && (w->queue[0].root != r || w->queued == QUEUE))
+    if (w->queued > 0 && (w->queue[0].root != r || w->queued == QUEUE || (s->op == OP_INSERT && is_flush_queued(w))))
         drain(w);
     if (r->depth == 0 || !is_possible(w, r, s) || !is_allowed(w, r, s))
         return;
@@ -415,6 +426,10 @@ static void free_in_flight(world *w, root *r)
         apply_fault(w, &w->queue[i]);
     }
     model_plan(&w->m, r, NULL, p);
+    char *texts[sizeof(r->texts) / sizeof(r->texts[0])]; /* a flush in flight may read them */
+    int text_count = r->text_count;
+    memcpy(texts, r->texts, sizeof(texts));
+    r->text_count = 0;
     model_free_session(w, r, true);
     model_say(w, "AWAIT_QUEUED();");
     for (int i = 0; i < w->queued; i++) {
@@ -423,8 +438,10 @@ static void free_in_flight(world *w, root *r)
         if (c.rows != NULL || c.raw != NULL)
             nx_seen(w->loop, &c);
     }
+    while (text_count > 0)
+        free(texts[--text_count]);
     w->queued = 0;
-    if (model_judge_tables(w, ends && !plan_fails(p) ? &p->after : NULL))
+    if (model_judge_late(w, ends && !plan_fails(p) ? &p->after : NULL))
         before = p->after;
     w->m.committed = before;
     free(p);

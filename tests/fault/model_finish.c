@@ -101,8 +101,11 @@ void model_free_session(world *w, root *r, bool all)
         return;
     int level = r->depth - 1;
     pop(w, r);
-    if (join)
-        r->aborted = any_open(r); /* its work cannot be told from the outer one's */
+    /* What it has done cannot be told from the outer one's work: a rollback is due, unless it did nothing. */
+    if (join && model_has_pending(&w->m, r))
+        model_roll_back_now(w, r);
+    else if (join)
+        model_probe(w, r, 0);
     else
         model_nested_undone(&w->m, r, level);
 }
@@ -114,8 +117,9 @@ static void root_rolled_back(world *w, root *r)
 
     for (int i = 0; i < r->now.count; i++) { /* made and deleted: whether it is new again is not laid down */
         object *o = &r->now.objects[i];
-        if (o->state != OBJ_DEAD || !o->inserted || !o->deleted)
+        if (!o->inserted || !(o->state == OBJ_DELETING || (o->state == OBJ_DEAD && o->deleted)))
             continue;
+        o->state = OBJ_DEAD;
         o->inserted = o->deleted = false;
         o->mute = true;
         model_say(w, "(void)nx_session_delete(%s, %s);", model_session_name(w, r, r->depth - 1, name),
@@ -182,13 +186,13 @@ static bool has_traps(const plan *p, const root *r)
     return (p->after.traps[0] > 0 && (r->open[0] || p->touches[0])) || (p->after.traps[1] > 0 && (r->open[1] || p->touches[1]));
 }
 
-/* Rows that the flush inserted have their keys. */
-static void learn_keys(world *w, root *r, const object *only)
+/* Rows that the flush inserted have their keys; but: those of that database, which was rolled back, or NONE. */
+static void learn_keys(world *w, root *r, const object *only, int but)
 {
     for (int i = 0; i < r->now.count; i++) {
         object *o = &r->now.objects[i];
         const model_entity *e = model_entity_of(&w->m, o->uid);
-        if (o->state != OBJ_NEW || e->key != KEY_AUTO || (only != NULL && o != only))
+        if (o->state != OBJ_NEW || e->key != KEY_AUTO || (only != NULL && o != only) || e->database == but)
             continue;
         w->m.key_of[o->uid] = model_auto_key(o, e);
         if (w->m.key_of[o->uid] <= 0)
@@ -217,7 +221,7 @@ static void flush_done(world *w, root *r, const object *only, const plan *p)
 {
     if (plan_fails(p))
         model_fail(w, p->race ? "race-missed" : "constraint-missed", "a flush that cannot be done is NX_OK");
-    learn_keys(w, r, only);
+    learn_keys(w, r, only, NONE);
     model_flushed(&w->m, r, only, p);
 }
 
@@ -265,6 +269,18 @@ static void finish_flush(world *w, work *k, const nx_completion *c, object *only
         model_roll_back_now(w, r);
 }
 
+/* What rows cannot do again was undone: going on would commit half of the work. */
+static void must_be_aborted(world *w, root *r)
+{
+    char name[16];
+
+    model_say(w, "SAY(nx_flush(%s, NULL));", model_session_name(w, r, r->depth - 1, name));
+    nx_completion c = nx_await(w->loop, nx_flush(model_innermost(r), NULL));
+    if (c.status != NX_EABORTED)
+        model_fail(w, "half-committed", "SQL text was undone with its transaction, and a flush after that is %s",
+                   nx_status_name(c.status));
+}
+
 /* The transaction was rolled back by its COMMIT, or by what stopped it. */
 static void commit_undone(world *w, root *r, const plan *p)
 {
@@ -276,7 +292,9 @@ static void commit_undone(world *w, root *r, const plan *p)
             deletes = deletes || o->state == OBJ_DELETING || o->deleted;
         }
     }
-    if (deletes || r->aborted) {
+    if (r->at_once_is_sure)
+        must_be_aborted(w, r);
+    if (deletes || r->aborted || r->at_once) {
         model_roll_back_now(w, r);
         return;
     }
@@ -289,7 +307,7 @@ static void commit_partial(world *w, root *r, const plan *p)
 {
     bool trapped = p->after.traps[1] > 0;
 
-    learn_keys(w, r, NULL);
+    learn_keys(w, r, NULL, (int)trapped);
     model_flushed(&w->m, r, NULL, p);
     for (int u = 0; u < w->m.uid_count; u++) {
         if (model_entity_of(&w->m, u)->database == (int)trapped)
@@ -308,7 +326,7 @@ static void session_ended(world *w, root *r, bool committed, const plan *p)
     if (!nx_session_is_ended(r->session[0]))
         model_fail(w, "ended", "an end is complete and the session goes on");
     if (committed) {
-        learn_keys(w, r, NULL);
+        learn_keys(w, r, NULL, NONE);
         model_flushed(&w->m, r, NULL, p);
         for (int d = 0; d < DATABASES; d++)
             if (p->touches[d])
@@ -330,7 +348,7 @@ static void commit_unknown(world *w, root *r, const plan *p)
     tables before = w->m.committed, after = p->after;
 
     model_free_session(w, r, true);
-    if (model_judge_tables(w, plan_fails(p) ? NULL : &after))
+    if (model_judge_late(w, plan_fails(p) ? NULL : &after))
         w->m.committed = after;
     else
         w->m.committed = before;
@@ -373,6 +391,8 @@ static void commit_failed(world *w, work *k, const plan *p, const nx_completion 
             commit_undone(w, r, p);
         else if (outcome_of(c) == NX_OUTCOME_COMMITTED)
             commit_unknown(w, r, p);
+        else if (p->rows > 0) /* stopped between flush and COMMIT: whether the flush was done is not told */
+            model_roll_back_now(w, r);
         w->report->coverage.fault[k->op][COVER_COMMIT] += trapped && !is_stopped(k, c);
     } else if (trapped) {
         commit_unknown(w, r, p);

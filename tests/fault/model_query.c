@@ -49,7 +49,7 @@ static bool begin_get(world *w, work *k)
     }
     if (k->uid < 0)
         k->uid = model_find(&w->m, t, s->entity, s->slot);
-    return k->uid >= 0;
+    return k->uid >= 0 && !model_key_is_anothers(&w->m, t, k->uid);
 }
 
 static bool queue_object(world *w, work *k, const char *session)
@@ -58,7 +58,8 @@ static bool queue_object(world *w, work *k, const char *session)
     const model_entity *e = &entities[k->step->entity];
     char row[32];
 
-    if (o == NULL || o->state != OBJ_STORED)
+    if (o == NULL || o->state != OBJ_STORED ||
+        model_key_is_anothers(&w->m, model_view(&w->m, k->root, e->database), o->uid))
         return false;
     k->uid = o->uid;
     k->object = (int)(o - k->root->now.objects);
@@ -166,6 +167,9 @@ static void take_row(world *w, root *r, void *row, int entity)
     if (uid < 0 || !t->present[uid])
         model_fail(w, "query", "%s: a row is answered that is not there (%d)", entities[entity].name, uid);
     object *o = model_object_of_uid(r, uid);
+    for (int i = 0; o != NULL && o->row != row && i < r->now.count; i++)
+        if (r->now.objects[i].row == row && r->now.objects[i].state == OBJ_DELETING)
+            return; /* it goes, and another one comes with its key: until then it is the one that is stored */
     if (o != NULL && o->row != row) {
         if (!o->mute)
             model_fail(w, "identity", "%s %d has two objects", entities[entity].name, uid);
@@ -347,6 +351,10 @@ void model_finish_query(world *w, work *k, const nx_completion *c)
     int d = k->op == OP_TRAP ? k->step->value & 1 : entities[k->step->entity].database;
 
     model_cover_fault(w, k, c);
+    if (k->op == OP_UPDATE_ALL || k->op == OP_DELETE_ALL || k->op == OP_RAW || k->op == OP_TRAP) {
+        r->at_once = true;
+        r->at_once_is_sure = r->at_once_is_sure || c->status == NX_OK;
+    }
     if (r->aborted) {
         if (c->status == NX_OK && (k->op == OP_GET || k->op == OP_LAZY))
             return;
@@ -414,8 +422,8 @@ static void others_insert(world *w, const step *s)
     } else if (s->entity == PLACE) {
         snprintf(sql, sizeof(sql), "INSERT INTO place (region, num, n) VALUES ('r%d', %d, %d)", s->slot / 2, s->slot % 2, value);
     } else {
-        w->m.key_of[uid] = 1000 + uid;
-        snprintf(sql, sizeof(sql), "INSERT INTO team (id, n) VALUES (%d, %d)", 1000 + uid, value);
+        w->m.key_of[uid] = OTHERS_KEY + uid;
+        snprintf(sql, sizeof(sql), "INSERT INTO team (id, n) VALUES (%d, %d)", OTHERS_KEY + uid, value);
     }
     model_say(w, "OTHERS(%d, \"%s\");", e->database, sql);
     model_judge_do(w, e->database, sql);

@@ -28,6 +28,30 @@ report *model_report_new(void)
 
 /* ------------------------------------------------------------------------------------------ one program */
 
+/* SQLite gives the key of a row that is gone out again; whether it is the old row or a new one then, no key could tell. */
+static void never_give_keys_again(world *w, int database)
+{
+    for (int e = 0; e < ENTITIES; e++) {
+        char sql[256];
+
+        if (entities[e].database != database || entities[e].key != KEY_AUTO)
+            continue;
+        snprintf(sql, sizeof(sql),
+                 "SELECT replace(sql, 'INTEGER PRIMARY KEY', 'INTEGER PRIMARY KEY AUTOINCREMENT') FROM sqlite_master "
+                 "WHERE name = '%s' AND sql NOT LIKE '%%AUTOINCREMENT%%'", entities[e].table);
+        nx_completion c = nx_await(w->loop, nx_select_raw(w->db[database], sql, nx_no_args, NULL));
+        if (c.status != NX_OK || c.raw->row_count != 1)
+            model_fail(w, "open", "%s: %s", entities[e].table, c.status != NX_OK ? c.error->message : "no table");
+        char *create = strdup(nx_rows_at(c.raw, 0, 0).text.data);
+        nx_seen(w->loop, &c);
+        snprintf(sql, sizeof(sql), "DROP TABLE %s", entities[e].table);
+        if (nx_await(w->loop, nx_execute(w->db[database], sql, nx_no_args, NULL)).status != NX_OK ||
+            nx_await(w->loop, nx_execute(w->db[database], create, nx_no_args, NULL)).status != NX_OK)
+            model_fail(w, "open", "%s", create);
+        free(create);
+    }
+}
+
 static void open_databases(world *w)
 {
     static const char *const statements[] = { "CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY)",
@@ -46,6 +70,8 @@ static void open_databases(world *w)
             c = nx_await(w->loop, nx_execute(w->db[d], statements[i], nx_no_args, NULL));
         if (c.status != NX_OK)
             model_fail(w, "open", "%s", c.error->message);
+        if (strcmp(w->place->provider[d], "sqlite") == 0)
+            never_give_keys_again(w, d);
     }
 }
 
@@ -62,6 +88,16 @@ static void empty_tables(world *w)
     else
         for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++)
             model_judge_do(w, 0, sql[i]);
+    for (int e = 0; e < ENTITIES; e++) {
+        char start[128];
+
+        if (entities[e].key != KEY_AUTO || (entities[e].database == 0 && w->place->kit != NULL))
+            continue;
+        snprintf(start, sizeof(start), "DELETE FROM sqlite_sequence WHERE name = '%s'", entities[e].table);
+        model_judge_do(w, entities[e].database, start);
+        snprintf(start, sizeof(start), "INSERT INTO sqlite_sequence VALUES ('%s', %d)", entities[e].table, 2 * OTHERS_KEY);
+        model_judge_do(w, entities[e].database, start);
+    }
     model_judge_do(w, 1, "DELETE FROM note");
     model_judge_do(w, 1, "DELETE FROM trap");
 }

@@ -244,7 +244,7 @@ static bool refer(world *w, root *r, object *o, int column, int slot, bool by_ke
             return false;
         nx_set_ref(*reference, NULL);
         model_say(w, "nx_set_ref(%s, NULL);", member);
-    } else if (target != NULL && (!by_key || target->state == OBJ_NEW)) {
+    } else if (target != NULL && (!by_key || target->state == OBJ_NEW || target->inserted)) { /* its key may be undone */
         nx_set_ref(*reference, target->row);
         model_say(w, "nx_set_ref(%s, %s);", member, model_row_name(w, r, uid, other));
     } else {
@@ -268,6 +268,9 @@ object *model_add_object(world *w, root *r, void *row, int uid, object_state sta
     *o = (object){ .row = row, .uid = uid, .state = state };
     for (int c = 0; c < COLUMNS; c++)
         o->v.c[c] = o->b.c[c] = o->read.c[c] = o->kept.c[c] = o->also.c[c] = NONE;
+    for (int c = 0; c < model_entity_of(&w->m, uid)->column_count; c++)
+        if (model_entity_of(&w->m, uid)->columns[c].kind == COL_LOCAL)
+            o->v.c[c] = o->also.c[c] = 0;
     return o;
 }
 
@@ -307,6 +310,8 @@ static void step_new(world *w, root *r, const step *s)
     int uid = model_uid(&w->m, s->entity, s->slot);
     if (uid < 0)
         return;
+    if (w->m.committed.present[uid] && model_object_of_uid(r, uid) == NULL)
+        return; /* a read would bring a second object with that key: whose changes count is not laid down */
     model_say(w, "%s = nx_new(%s, %s);", model_declare(w, e->name, model_row_name(w, r, uid, name), declared),
               model_session_name(w, r, r->depth - 1, session), e->name);
     void *row = nx_new_row(model_innermost(r), e->entity);

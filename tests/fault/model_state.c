@@ -78,6 +78,14 @@ int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key)
     return found;
 }
 
+bool model_key_is_anothers(const model *m, const tables *t, int uid)
+{
+    if (entities[m->entity_of[uid]].key != KEY_AUTO || m->key_of[uid] <= 0)
+        return false;
+    int owner = model_uid_of_key(m, t, m->entity_of[uid], m->key_of[uid]);
+    return owner >= 0 && owner != uid;
+}
+
 const tables *model_view(const model *m, const root *r, int database)
 {
     return r->open[database] ? &r->now.tables : &m->committed;
@@ -198,7 +206,7 @@ void model_close(root *r)
 {
     for (int d = 0; d < DATABASES; d++)
         r->open[d] = r->unsure[d] = false;
-    r->aborted = false;
+    r->aborted = r->at_once = r->at_once_is_sure = false;
 }
 
 void model_committed(model *m, root *r)

@@ -69,6 +69,7 @@ typedef struct world {
     const program *program;
     work queue[QUEUE];
     int queued;
+    int behind; /* of the queue: they have run when the one before them is looked at */
     char declared[NAMES][32]; /* variables of the printed program */
     int declared_count;
 } world;
@@ -124,5 +125,7 @@ void model_judges_close(world *w);
 void model_judge_do(world *w, int database, const char *sql);
 /* Compare all tables with what is committed; either: the other state that they may have, or NULL. Returns whether it was that. */
 bool model_judge_tables(world *w, const tables *either);
+/* The same after a COMMIT that nobody waited for: a server may be about it still. */
+bool model_judge_late(world *w, const tables *either);
 
 #endif
