@@ -98,10 +98,11 @@ NX_API nx_session *nx_session_nested(nx_session *outer, const nx_session_options
  * own memory), nothing more can be queued. An end that fails rolls everything back, and the session is ended too; one that was
  * cancelled or late before its turn came has not ended it. Of a nested session: flush, and keep what was done for the outer one.
  * Several databases: all are flushed first (one failure undoes all), then the primary, the first one used, is committed, then
- * the others. The primary's failure is NX_ECOMMIT (or, by its own name, NX_EFOREIGNKEY, NX_ECANCELED, NX_EDEADLINE, NX_ELOST) * and rolls back the rest; where its answer was lost the outcome is UNKNOWN, of the primary alone. A later one's is NX_EPARTIAL:
- * the others are committed as far as they can be. It is never retryable,
- * the outcome is NX_OUTCOME_PARTIAL, the message and nx_session_outcome_of say which database has what. Work of a database that
- * was rolled back is pending again (nx_commit: mend, and commit once more); where the outcome is unknown see above.
+ * the others. The primary's failure is NX_ECOMMIT (or, by its own name, NX_EFOREIGNKEY, NX_ECANCELED, NX_EDEADLINE, NX_ELOST)
+ * and rolls back the rest; where its answer was lost the outcome is UNKNOWN, of the primary alone. A later one's is NX_EPARTIAL:
+ * the others are committed as far as they can be. It is never retryable, the outcome is NX_OUTCOME_PARTIAL, the message and
+ * nx_session_outcome_of say which database has what. Work of a database that was rolled back is pending again (nx_commit: mend,
+ * and commit once more); where the outcome is unknown see above.
  */
 NX_API nx_op nx_session_end(nx_session *s, void *tag);
 
