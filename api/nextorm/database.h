@@ -97,8 +97,8 @@ NX_API const nx_error *nx_db_error(const nx_db *db);
 
 /*
  * Close if needed and free: operations still in flight complete with NX_ECLOSED, sessions lose
- * their part in this database, rows that belong to it are invalid. NULL is allowed. It waits
- * for the workers to stop.
+ * their part in this database (one with a transaction there is NX_EABORTED until it is rolled back),
+ * rows that belong to it are invalid. NULL is allowed. It waits for the workers to stop.
  */
 NX_API void nx_db_free(nx_db *db);
 
@@ -142,9 +142,13 @@ NX_API void *nx_make_row(nx_db *db, const nx_entity *entity);
 NX_API void nx_release_row(nx_db *db, void *row);
 
 /*
- * Write one row: nx_save inserts a new one and updates the changed columns of a stored one, nx_insert always
- * inserts, nx_delete deletes. Keys are assigned on the row. In a session's row: on its transaction,
- * without commit; else each is a transaction of its own. The row must not change until the completion.
+ * Write one row: nx_save inserts a new one and updates the changed columns of a stored one, nx_insert always inserts,
+ * nx_delete deletes. count: 1, or 0 when nothing had changed. Keys are assigned on the row. In a session's row: on its
+ * transaction, without commit, and nx_insert of a stored row is NX_ESTATE; else each is a transaction of its own. Several on
+ * one row that are queued without waiting behave as if each had been awaited. A failure leaves the row as it was; a refused
+ * nx_delete is no pending work. The row must not change, and not be released, until the completion.
+ * Afterwards a session's row, and one of nx_make, has copies of its texts. A row of a query outside sessions has not: it points
+ * to what the program assigned, and its next nx_save writes all loaded columns.
  */
 NX_API nx_op nx_save(nx_db *db, void *row, void *tag);
 NX_API nx_op nx_insert(nx_db *db, void *row, void *tag);

@@ -87,10 +87,10 @@ typedef enum nx_status { NX_STATUS_LIST(NX_STATUS_ENUM) } nx_status;
 
 /* What became of a transaction. */
 typedef enum nx_outcome {
-    NX_OUTCOME_NONE,        /* the operation was no transaction's end */
+    NX_OUTCOME_NONE,        /* the operation was no transaction's end, or left it open */
     NX_OUTCOME_COMMITTED,
     NX_OUTCOME_ROLLED_BACK, /* nothing of it remains */
-    NX_OUTCOME_UNKNOWN,     /* connection lost between COMMIT and its answer; the bind option commit_tokens finds out */
+    NX_OUTCOME_UNKNOWN,     /* connection lost between COMMIT and its answer; see session.h. The option commit_tokens finds out */
     NX_OUTCOME_PARTIAL      /* committed on some of the session's databases only: nx_session_outcome_of tells of each */
 } nx_outcome;
 
