@@ -74,6 +74,7 @@ void nxi_finishing_fail(nxi_finishing *f);
 
 /* session_commit.c: from `at` 0 on */
 void nxi_finishing_commit(nxi_finishing *f);
+void nxi_finishing_forget_outcomes(const nxi_finishing *f); /* of earlier transactions */
 void nxi_finishing_committed(nxi_finishing *f); /* all of it */
 void nxi_finishing_release_marks(nxi_finishing *f);
 /* Roll the session back; then the operation ends, with the failure that was kept or well. */

@@ -281,14 +281,19 @@ static void commit_next(nxi_finishing *f)
         nxi_call_submit_to_end(call);
 }
 
-void nxi_finishing_commit(nxi_finishing *f)
+void nxi_finishing_forget_outcomes(const nxi_finishing *f)
 {
     nx_session *root = root_of(f);
 
-    f->at = 0;
     for (size_t i = 0; i < root->part_count; i++)
         if (root->parts[i].transaction == 0)
-            root->parts[i].outcome = NX_OUTCOME_NONE; /* of an earlier transaction */
+            root->parts[i].outcome = NX_OUTCOME_NONE;
+}
+
+void nxi_finishing_commit(nxi_finishing *f)
+{
+    f->at = 0;
+    nxi_finishing_forget_outcomes(f);
     commit_next(f);
 }
 

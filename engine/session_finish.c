@@ -333,6 +333,7 @@ static void flush_next(nxi_finishing *f)
         call->request.steps[plan->batch_count + 1] = (nxi_step){ .kind = NXI_STEP_RELEASE, .level = level };
     }
     if (f->combined) {
+        nxi_finishing_forget_outcomes(f);
         call->request.end = NXI_END_COMMIT;
         call->wrote = true;
     }

@@ -71,13 +71,19 @@ static bool take(const load *l, const nxi_step *step, nxi_arena *arena)
     return take_columns(l, step->statement, step->fetched[0], arena) && (l->only != NULL || take_as_stored(l));
 }
 
-/* A row whose last write is in doubt is not there: it is still to be inserted, or it is gone. */
+/* A row whose last write is in doubt is not there: it is still to be inserted, or it is gone, as a deletion wanted it. */
 static void not_there(const load *l)
 {
     nxi_row *header = nxi_row_of(l->row);
 
-    if (l->only == NULL && (header->flags & NXI_ROW_DOUBTFUL) != 0)
-        header->flags &= (uint16_t)~NXI_ROW_DOUBTFUL;
+    if (l->only != NULL || (header->flags & NXI_ROW_DOUBTFUL) == 0)
+        return;
+    header->flags &= (uint16_t)~NXI_ROW_DOUBTFUL;
+    if (l->session == NULL || header->state != NXI_ROW_DELETING)
+        return;
+    nxi_workset_drop(&l->session->root->rows, header);
+    header->state = NXI_ROW_GONE;
+    nxi_workset_sweep_deletions(&l->session->root->rows);
 }
 
 static void loaded(nxi_call *call)

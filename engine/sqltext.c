@@ -1,3 +1,6 @@
+/*
+ * sqltext - the first word of a text of SQL.
+ */
 #include "engine/sqltext.h"
 
 #include <string.h>

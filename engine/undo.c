@@ -113,9 +113,13 @@ void nxi_frame_stamp(const nxi_frame *root, nxi_row *row, uint32_t now)
     row->stamp = now;
 }
 
+/* A new row has no snapshot that could own what it points to. */
 static bool capture_row(nxi_frame *frame, nxi_row *row, nxi_arena *texts)
 {
-    return nxi_row_own_all(nxi_row_data(row), texts) && keep_image(frame, row, nxi_row_data(row));
+    void *data = nxi_row_data(row);
+    bool owned = row->state == NXI_ROW_NEW ? nxi_row_own(data, texts) : nxi_row_own_all(data, texts);
+
+    return owned && keep_image(frame, row, data);
 }
 
 static bool capture_known(nxi_frame *frame, const nxi_known *known, nxi_arena *texts)
@@ -258,11 +262,14 @@ static bool restore_baseline(const nxi_undoing *undo, const nxi_image *image)
     else
         restore_version(row, nxi_row_snapshot(data));
     row->state = undo->mode == NXI_UNDO_RETRY && deleted ? NXI_ROW_DELETING : NXI_ROW_EXPIRED;
-    if (!make_known(undo->ws, row) || (row->state == NXI_ROW_DELETING && !nxi_workset_list_deletion(undo->ws, row))) {
+    bool good = make_known(undo->ws, row);
+    if (row->state == NXI_ROW_DELETING)
+        good = good && nxi_workset_list_deletion(undo->ws, row);
+    else if (undo->mode == NXI_UNDO_RETRY && nxi_row_changed(data))
+        good = good && nxi_workset_list_touched(undo->ws, row);
+    if (!good)
         row->state = NXI_ROW_GONE;
-        return false;
-    }
-    return true;
+    return good;
 }
 
 static bool is_born(const nxi_undoing *undo, const nxi_row *row)

@@ -26,7 +26,8 @@ nx_status nxi_planner_check_references(const nxi_planner *p, const void *row, co
         if (reference->row == NULL)
             continue;
         const nxi_row *target = nxi_row_of(reference->row);
-        bool written = !p->partial && target->owner != NULL && target->owner == nxi_row_of(row)->owner;
+        bool written = reference->row == row ||
+                       (!p->partial && target->owner != NULL && target->owner == nxi_row_of(row)->owner);
         bool deleted = target->state == NXI_ROW_DELETING && written;
         bool keyless = target->state == NXI_ROW_NEW && !written && !nxi_row_has_key(target->table, reference->row);
         if (target->table == column->target && target->state != NXI_ROW_GONE && !deleted && !keyless)

@@ -174,7 +174,9 @@ static bool is_possible(const world *w, const root *r, const step *s)
             touches[model_entity_of(&w->m, r->now.objects[i].uid)->database] = true;
     if (s->op == OP_TRAP)
         touches[s->value & 1] = true;
-    if (s->op == OP_RAW || s->op == OP_UPDATE_ALL || s->op == OP_DELETE_ALL || (w->place->in_memory && s->op != OP_ROLLBACK))
+    bool writes_at_once = s->op == OP_SAVE || s->op == OP_INSERT || s->op == OP_ERASE || s->op == OP_RAW ||
+                          s->op == OP_UPDATE_ALL || s->op == OP_DELETE_ALL;
+    if (writes_at_once || (w->place->in_memory && s->op != OP_ROLLBACK))
         touches[entities[s->entity].database] = true;
     if (w->place->in_memory && s->op != OP_ROLLBACK)
         touches[0] = true;
@@ -325,15 +327,6 @@ static bool is_allowed(const world *w, const root *r, const step *s)
     return !fails;
 }
 
-/* Something that is queued writes all that is pending. */
-static bool is_flush_queued(const world *w)
-{
-    for (int i = 0; i < w->queued; i++)
-        if (w->queue[i].flushes || w->queue[i].op == OP_FLUSH || w->queue[i].op == OP_COMMIT)
-            return true;
-    return false;
-}
-
 static void step_operation(world *w, root *r, const step *s)
 {
     static const step flush = { .op = OP_FLUSH };
@@ -341,7 +334,7 @@ static void step_operation(world *w, root *r, const step *s)
                     s->op == OP_DELETE_ALL || s->op == OP_RAW || s->op == OP_TRAP;
     work k = { .step = s, .op = (model_op)s->op, .root = r, .uid = -1, .object = -1, .session = model_innermost(r) };
 
-    if (w->queued > 0 && (w->queue[0].root != r || w->queued == QUEUE || (s->op == OP_INSERT && is_flush_queued(w))))
+    if (w->queued > 0 && (w->queue[0].root != r || w->queued == QUEUE || s->op == OP_INSERT))
         drain(w);
     if (r->depth == 0 || !is_possible(w, r, s) || !is_allowed(w, r, s))
         return;
@@ -456,6 +449,9 @@ static void step_free(world *w, root *r, const step *s)
         for (int i = 0; i < w->queued; i++) /* what comes of them is not more than one flush */
             simple = simple && (w->queue[i].op == OP_FLUSH || w->queue[i].op == OP_COMMIT || w->queue[i].op == OP_FETCH ||
                                 w->queue[i].op == OP_COUNT);
+        for (int i = 0; i < r->now.count; i++) /* nobody would know the key of what is stored all the same */
+            simple = simple && (r->now.objects[i].state != OBJ_NEW ||
+                                model_entity_of(&w->m, r->now.objects[i].uid)->key != KEY_AUTO);
         if (simple) {
             free_in_flight(w, r);
             return;

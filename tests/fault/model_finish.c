@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char *message_of(const nx_completion *c)
 {
@@ -282,9 +283,10 @@ static void must_be_aborted(world *w, root *r)
 }
 
 /* The transaction was rolled back by its COMMIT, or by what stopped it. */
-static void commit_undone(world *w, root *r, const plan *p)
+static void commit_undone(world *w, root *r, const plan *p, bool stopped)
 {
-    bool deletes = false;
+    /* Stopped in the flush: one database's part is undone, the other one's may be open as before. */
+    bool deletes = stopped && (r->open[0] || p->touches[0]) && (r->open[1] || p->touches[1]);
 
     if (!plan_fails(p)) {
         for (int i = 0; i < r->now.count; i++) { /* as far as it came: written, and undone */
@@ -292,7 +294,7 @@ static void commit_undone(world *w, root *r, const plan *p)
             deletes = deletes || o->state == OBJ_DELETING || o->deleted;
         }
     }
-    if (r->at_once_is_sure)
+    if (r->at_once_is_sure && !stopped && w->behind == 0)
         must_be_aborted(w, r);
     if (deletes || r->aborted || r->at_once) {
         model_roll_back_now(w, r);
@@ -347,6 +349,13 @@ static void commit_unknown(world *w, root *r, const plan *p)
 {
     tables before = w->m.committed, after = p->after;
 
+    for (int i = 0; w->place->kit != NULL && i < r->now.count; i++) {
+        const object *o = &r->now.objects[i];
+        if (o->state == OBJ_NEW && model_entity_of(&w->m, o->uid)->key == KEY_AUTO) {
+            nx_loop_close(w->loop); /* the key of a row that is perhaps stored was never told: nothing finds it */
+            _exit(EXIT_SKIPPED);
+        }
+    }
     model_free_session(w, r, true);
     if (model_judge_late(w, plan_fails(p) ? NULL : &after))
         w->m.committed = after;
@@ -388,7 +397,7 @@ static void commit_failed(world *w, work *k, const plan *p, const nx_completion 
         if (k->op == OP_END)
             end_failed(w, k, p, c);
         else if (outcome_of(c) == NX_OUTCOME_ROLLED_BACK)
-            commit_undone(w, r, p);
+            commit_undone(w, r, p, is_stopped(k, c));
         else if (outcome_of(c) == NX_OUTCOME_COMMITTED)
             commit_unknown(w, r, p);
         else if (p->rows > 0) /* stopped between flush and COMMIT: whether the flush was done is not told */
@@ -495,7 +504,8 @@ bool model_flushed_before(world *w, work *k, const nx_completion *c)
             model_roll_back_now(w, k->root);
         return false;
     }
-    if (c->status == NX_OK || k->op == OP_RAW || k->op == OP_TRAP) {
+    bool may_fail_itself = k->op == OP_RAW || k->op == OP_TRAP || (k->op == OP_DELETE_ALL && c->status == NX_EFOREIGNKEY);
+    if (c->status == NX_OK || may_fail_itself) {
         flush_done(w, k->root, NULL, &p);
         return true;
     }

@@ -140,6 +140,20 @@ static void plan_begin(const model *m, const root *r, plan *p)
         p->after.traps[d] = r->open[d] ? r->now.tables.traps[d] : 0;
 }
 
+/* It refers to the object that had the key before, which is gone or goes: that is refused. */
+static bool refers_to_earlier(const model *m, const root *r, const object *o)
+{
+    const model_entity *e = model_entity_of(m, o->uid);
+
+    for (int c = 0; c < e->column_count; c++)
+        for (int i = 0; e->columns[c].kind == COL_REF && i < r->now.count; i++) {
+            const object *target = &r->now.objects[i];
+            if (target->uid == o->v.c[c] && (target->state == OBJ_DEAD || target->state == OBJ_DELETING))
+                return true;
+        }
+    return false;
+}
+
 void model_plan(const model *m, const root *r, const object *only, plan *p)
 {
     bool deleted[UIDS] = { false };
@@ -159,6 +173,7 @@ void model_plan(const model *m, const root *r, const object *only, plan *p)
         const object *o = &r->now.objects[i];
         if ((only != NULL && o != only) || !model_is_pending(m, o))
             continue;
+        p->hazard = p->hazard || (o->state != OBJ_DELETING && refers_to_earlier(m, r, o));
         if (o->state == OBJ_NEW && deleted[o->uid]) {
             p->hazard = true; /* one key, deleted and made again */
             p->after.present[o->uid] = false;

@@ -1,6 +1,7 @@
 /*
  * model_program - programs from seeds. Each seed takes a part of the features, so that rare ones meet often in some programs.
  */
+#include "engine/map.h"
 #include "model.h"
 
 #define NAME(name) #name,
@@ -108,11 +109,9 @@ static void make_step(step *s, const mix *x, uint64_t *random)
 
 void model_generate(program *p, uint64_t seed)
 {
-    uint64_t random = seed * 0x9E3779B97F4A7C15U | 1;
+    uint64_t random = nxi_hash_u64(seed) | 1; /* seeds in a row are no programs in a row */
     mix x;
 
-    for (int i = 0; i < 8; i++)
-        (void)roll(&random, 2);
     *p = (program){ .seed = seed };
     make_mix(&x, &random);
     int size = 12 + (int)roll(&random, STEPS - 12);

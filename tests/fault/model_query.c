@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SQL_SIZE = 256 };
 
@@ -170,6 +171,10 @@ static void take_row(world *w, root *r, void *row, int entity)
     for (int i = 0; o != NULL && o->row != row && i < r->now.count; i++)
         if (r->now.objects[i].row == row && r->now.objects[i].state == OBJ_DELETING)
             return; /* it goes, and another one comes with its key: until then it is the one that is stored */
+    if (o != NULL && o->row != row && o->state == OBJ_NEW && !o->inserted) {
+        nx_loop_close(w->loop); /* somebody else has stored the key meanwhile: which of the two objects counts is not laid down */
+        _exit(EXIT_SKIPPED);
+    }
     if (o != NULL && o->row != row) {
         if (!o->mute)
             model_fail(w, "identity", "%s %d has two objects", entities[entity].name, uid);

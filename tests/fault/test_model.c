@@ -69,7 +69,7 @@ static void run_all(const place *where)
     fprintf(stderr, "%s: %" PRIu64 " programs, the last NX_TEST_SEED=%" PRIu64 ", %" PRIu64 " skipped\n", where->name, programs,
             seed - 1, skipped);
     int missing = model_coverage_print(all, where);
-    cr_assert(one || seconds < SECONDS || missing == 0, "%d pairs were never tried", missing);
+    cr_assert(one || !tk_is_long() || missing == 0, "%d pairs were never tried", missing);
     free(p);
     free(all);
 }
