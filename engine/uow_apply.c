@@ -133,6 +133,9 @@ static void apply_update(const nxi_batch *batch, void *row, nx_session *s, bool 
 {
     nxi_row *header = nxi_row_of(row);
 
+    /* The write tells its own columns only: the others are as stale as before. */
+    if (s != NULL && header->state == NXI_ROW_STORED && nxi_workset_is_stale(&s->root->rows, header))
+        header->state = NXI_ROW_EXPIRED;
     keep_image(header, s);
     if (batch->counts_version && batch->table->version != NULL)
         count_up_version(batch->table->version, row);

@@ -252,12 +252,17 @@ void nxi_workset_restart_clock(nxi_workset *ws)
     ws->clock = 1;
 }
 
-bool nxi_workset_is_fresh(const nxi_workset *ws, const nxi_row *row)
+bool nxi_workset_is_stale(const nxi_workset *ws, const nxi_row *row)
 {
     const nxi_known *known = nxi_workset_known(ws, row->table);
 
+    return known != NULL && row->stamp < known->stale_before;
+}
+
+bool nxi_workset_is_fresh(const nxi_workset *ws, const nxi_row *row)
+{
     return row->state == NXI_ROW_STORED && (row->flags & (NXI_ROW_MADE_UNKNOWN | NXI_ROW_DOUBTFUL)) == 0 &&
-           (known == NULL || row->stamp >= known->stale_before);
+           !nxi_workset_is_stale(ws, row);
 }
 
 void nxi_workset_expire(nxi_workset *ws, const nxi_table *table)

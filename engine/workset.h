@@ -84,6 +84,8 @@ void nxi_workset_forget_db(nxi_workset *ws, const void *db);
  */
 NX_MUST_CHECK bool nxi_workset_settle(nxi_workset *ws);
 
+/* Something has changed its table since the row was read or written. */
+bool nxi_workset_is_stale(const nxi_workset *ws, const nxi_row *row);
 /* It is in the database as far as is known, and what it says is not known to be out of date. */
 bool nxi_workset_is_fresh(const nxi_workset *ws, const nxi_row *row);
 /* All rows of the table become stale. */

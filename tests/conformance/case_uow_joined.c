@@ -172,3 +172,18 @@ CASE(uow_joined, nested_sessions_of_a_session_never_run_out)
     nxt_end(f, s);
     STORES(f, "SELECT count(*) FROM item", 1);
 }
+
+/* One that has read, or flushed nothing, leaves nothing behind: the outer one goes on. */
+CASE(uow_joined, one_that_did_nothing_is_freed_and_the_outer_one_goes_on)
+{
+    uow_map(f, NX_ENTITIES(Item));
+    nx_session *s = nxt_session(f, NULL);
+    NEW(s, Item)->n = 1;
+    OK(f, nx_flush(s, NULL));
+    nx_session *inner = nx_session_nested(s, &(nx_session_options){ .join = true });
+    cr_expect_eq(COUNT(f, nx_count(nx_select(inner, Item), NULL)), 1);
+    OK(f, nx_flush(inner, NULL));
+    nx_session_free(inner);
+    nxt_end(f, s);
+    STORES(f, "SELECT count(*) FROM item", 1);
+}

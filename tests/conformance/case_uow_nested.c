@@ -495,3 +495,51 @@ CASE(uow_nested, set_based_write_inside_is_read_and_undone)
     nxt_end(f, s);
     items_are(f, 1, 20);
 }
+
+/* ---------------------------------------------------------------------------- nested in nested */
+
+/* What an inner session kept of pending work is not what was pending when the one around it began. */
+CASE(uow_nested, rollback_behind_an_ended_inner_one_goes_back_to_the_own_begin)
+{
+    uow_map(f, NX_ENTITIES(Item));
+    uow_do(f, f->db, "INSERT INTO item (id, n) VALUES (1000, 10)");
+    nx_session *s = nxt_session(f, NULL);
+    Item *old = GET(f, s, Item, 1000);
+    nx_session *middle = nested(s);
+    Item *made = NEW(middle, Item), *written = NEW(middle, Item);
+    old->n = 11;
+    made->n = written->n = 2;
+    OK(f, nx_flush(middle, NULL));
+    written->n = 3;
+    NEW(middle, Item)->n = 4;
+    old->n = 12;
+    nxt_end(f, nested(middle));
+    OK(f, nx_rollback(middle, NULL));
+    cr_expect_eq(old->n, 10);
+    cr_expect_eq(COUNT(f, nx_flush(middle, NULL)), 0, "nothing was pending at its begin");
+    nxt_end(f, middle);
+    nxt_end(f, s);
+    items_are(f, 1, 10);
+}
+
+/* Memory that an earlier session has used is no snapshot of a row that is new. */
+CASE(uow_nested, new_row_with_a_text_key_keeps_its_key_inside)
+{
+    uow_map(f, NX_ENTITIES(Word, Item));
+    for (int round = 0; round < 3; round++) {
+        char code[] = "aa";
+        nx_session *s = nxt_session(f, NULL);
+        Word *word = NEW(s, Word);
+        word->code = nx_str(code);
+        word->n = round;
+        nx_session *inner = nested(s);
+        NEW(inner, Item)->n = 1;
+        OK(f, nx_flush(inner, NULL));
+        memset(code, 'x', 2);
+        cr_expect_eq(ONE(f, Word, nx_select(inner, Word)), word);
+        TEXT_IS(word->code, "aa");
+        nxt_end(f, inner);
+        CHECK(nx_session_delete(s, word));
+        nxt_end(f, s);
+    }
+}

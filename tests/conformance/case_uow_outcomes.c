@@ -416,3 +416,34 @@ CASE(uow_outcomes, rows_of_a_failed_flush_are_all_pending_still)
     STORES(f, "SELECT n FROM named WHERE id = 3", 5);
     STORES(f, "SELECT count(*) FROM item", 1);
 }
+
+/* With changes told by nx_touch: what a failed COMMIT leaves pending is written by the next one. */
+CASE(uow_outcomes, touched_row_is_written_after_a_failed_commit)
+{
+    nx_db *other = with_late(f, false);
+    uow_do(f, f->db, "INSERT INTO item (id, n) VALUES (1, 10)");
+    nx_session *s = nx_session_begin(f->loop, &(nx_session_options){ .changes = NX_CHANGES_TOUCHED });
+    Late *late = NEW(s, Late);
+    late->id = 1;
+    late->n = 99;
+    OK(f, nx_flush(s, NULL));
+    Item *item = GET(f, s, Item, 1);
+    item->n = 11;
+    nx_touch(item);
+    OK(f, nx_flush(s, NULL));
+    FAILS(f, nx_commit(s, NULL), NX_ECOMMIT);
+    cr_expect_eq(nx_session_outcome_of(s, f->db), NX_OUTCOME_ROLLED_BACK);
+    cr_expect_eq(item->n, 11);
+    late->n = 1;
+    OK(f, nx_commit(s, NULL));
+    STORES(f, "SELECT n FROM item", 11);
+    item->n = 12;
+    nx_touch(item);
+    OK(f, nx_commit(s, NULL));
+    cr_expect_eq(nx_session_outcome_of(s, f->db), NX_OUTCOME_COMMITTED);
+    cr_expect_eq(nx_session_outcome_of(s, other), NX_OUTCOME_NONE, "it had no part in the last transaction");
+    nxt_end(f, s);
+    STORES(f, "SELECT n FROM item", 12);
+    cr_expect_eq(late_rows(f, other), 1);
+    nx_db_free(other);
+}

@@ -392,3 +392,32 @@ CASE(uow_queue, read_only_session_refuses_every_write_and_goes_on)
     nx_session_free(s);
     STORES(f, "SELECT n FROM item", 1);
 }
+
+/* A text that was stopped before it ran has done nothing that could be lost. */
+CASE(uow_queue, text_that_was_cancelled_before_it_ran_costs_nothing)
+{
+    uow_map(f, NX_ENTITIES(Item));
+    nx_session *s = nxt_session(f, NULL);
+    nx_op op = nx_update_all(nx_select(s, Item), NULL, nx_assign(Item_.n, 5));
+    (void)!nx_op_cancel(f->loop, op);
+    (void)uow_status(f, op);
+    NEW(s, Item)->n = 1;
+    OK(f, nx_commit(s, NULL));
+    NEW(s, Item)->n = 2;
+    OK(f, nx_commit(s, NULL));
+    nxt_end(f, s);
+    STORES(f, "SELECT count(*) FROM item", 2);
+}
+
+CASE(uow_queue, row_that_refers_to_itself_is_saved_alone)
+{
+    uow_map(f, NX_ENTITIES(Cell));
+    nx_session *s = nxt_session(f, NULL);
+    Cell *cell = NEW(s, Cell);
+    cell->page = 1;
+    cell->code = nx_str("a");
+    nx_set_ref(cell->above, cell);
+    OK(f, nx_save(f->db, cell, NULL));
+    nxt_end(f, s);
+    STORES(f, "SELECT count(*) FROM cell WHERE above_code = code AND above_page = page", 1);
+}

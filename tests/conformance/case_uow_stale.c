@@ -427,3 +427,36 @@ CASE(uow_stale, query_that_meets_an_invalid_pending_row_says_which)
     nxt_end(f, s);
     STORES(f, "SELECT count(*) FROM named", 1);
 }
+
+/* A write tells the columns that it writes, and no others. */
+CASE(uow_stale, row_written_behind_a_set_based_write_is_read_again)
+{
+    nx_session *s;
+    Sheet *sheet = stored_sheet(f, &s);
+    OK(f, nx_update_all(nx_select(s, Sheet), NULL, nx_assign(Sheet_.n, 5)));
+    sheet->title = nx_str("new");
+    OK(f, nx_flush(s, NULL));
+    cr_expect_eq(GET(f, s, Sheet, 1), sheet);
+    cr_expect_eq(sheet->n, 5);
+    TEXT_IS(sheet->title, "new");
+    nxt_end(f, s);
+    STORES(f, "SELECT count(*) FROM sheet WHERE n = 5 AND title = 'new'", 1);
+}
+
+/* SQLite gives the key of a row that is gone to the next one. */
+CASE(uow_stale, key_that_is_given_out_again_belongs_to_the_new_row)
+{
+    uow_map(f, NX_ENTITIES(Item));
+    nx_session *s = nxt_session(f, NULL);
+    Item *gone = NEW(s, Item);
+    gone->n = 1;
+    OK(f, nx_flush(s, NULL));
+    OK(f, nx_delete_all(nx_select(s, Item), NULL));
+    Item *made = NEW(s, Item);
+    made->n = 2;
+    OK(f, nx_flush(s, NULL));
+    cr_expect_eq(ONE(f, Item, nx_select(s, Item)), made);
+    cr_expect_eq(GET(f, s, Item, made->id), made);
+    nxt_end(f, s);
+    STORES(f, "SELECT n FROM item", 2);
+}

@@ -30,7 +30,8 @@
     X(uow_joined, joined_session_inside_a_nested_one_undoes_that_one) \
     X(uow_joined, joined_rollback_before_any_write) \
     X(uow_joined, transactions_of_a_session_never_run_out) \
-    X(uow_joined, nested_sessions_of_a_session_never_run_out)
+    X(uow_joined, nested_sessions_of_a_session_never_run_out) \
+    X(uow_joined, one_that_did_nothing_is_freed_and_the_outer_one_goes_on)
 #define NXT_UOW_NESTED_CASES(X) \
     X(uow_nested, idle_middle_one_ends) \
     X(uow_nested, idle_middle_one_is_rolled_back) \
@@ -52,7 +53,9 @@
     X(uow_nested, failing_end_undoes_the_nested_one_and_the_outer_one_goes_on) \
     X(uow_nested, failing_flush_inside_is_mended_inside) \
     X(uow_nested, queries_inside_see_what_is_undone_only_until_then) \
-    X(uow_nested, set_based_write_inside_is_read_and_undone)
+    X(uow_nested, set_based_write_inside_is_read_and_undone) \
+    X(uow_nested, rollback_behind_an_ended_inner_one_goes_back_to_the_own_begin) \
+    X(uow_nested, new_row_with_a_text_key_keeps_its_key_inside)
 #define NXT_UOW_ORDER_CASES(X) \
     X(uow_order, doubly_linked_list_is_deleted_in_one_flush) \
     X(uow_order, rows_with_two_paths_to_each_ancestor_are_deleted_in_one_flush) \
@@ -96,7 +99,8 @@
     X(uow_outcomes, lost_race_of_an_end_stores_nothing) \
     X(uow_outcomes, lost_race_of_a_save_outside_sessions_is_rolled_back) \
     X(uow_outcomes, lost_race_of_a_deletion_outside_sessions_is_rolled_back) \
-    X(uow_outcomes, rows_of_a_failed_flush_are_all_pending_still)
+    X(uow_outcomes, rows_of_a_failed_flush_are_all_pending_still) \
+    X(uow_outcomes, touched_row_is_written_after_a_failed_commit)
 #define NXT_UOW_QUEUE_CASES(X) \
     X(uow_queue, steps_on_one_row_behave_as_if_awaited) \
     X(uow_queue, steps_on_one_row_of_a_session_behave_as_if_awaited) \
@@ -113,7 +117,9 @@
     X(uow_queue, transaction_that_the_database_rolled_back_is_whole_or_told) \
     X(uow_queue, transaction_statements_of_the_program_are_refused_or_told) \
     X(uow_queue, references_to_objects_from_elsewhere_are_refused_by_name) \
-    X(uow_queue, read_only_session_refuses_every_write_and_goes_on)
+    X(uow_queue, read_only_session_refuses_every_write_and_goes_on) \
+    X(uow_queue, text_that_was_cancelled_before_it_ran_costs_nothing) \
+    X(uow_queue, row_that_refers_to_itself_is_saved_alone)
 #define NXT_UOW_STALE_CASES(X) \
     X(uow_stale, row_with_a_local_member_set_takes_the_newer_values) \
     X(uow_stale, row_with_a_volatile_member_set_takes_the_newer_values) \
@@ -138,7 +144,9 @@
     X(uow_stale, value_that_a_trigger_made_is_on_the_object_at_its_next_use) \
     X(uow_stale, pending_row_is_found_by_the_key_that_the_flush_stores) \
     X(uow_stale, changed_key_is_refused_by_name_and_can_be_set_back) \
-    X(uow_stale, query_that_meets_an_invalid_pending_row_says_which)
+    X(uow_stale, query_that_meets_an_invalid_pending_row_says_which) \
+    X(uow_stale, row_written_behind_a_set_based_write_is_read_again) \
+    X(uow_stale, key_that_is_given_out_again_belongs_to_the_new_row)
 #define NXT_UOW_UNDO_CASES(X) \
     X(uow_undo, flushed_change_is_written_again_after_rollback) \
     X(uow_undo, pending_change_is_written_again_after_rollback) \

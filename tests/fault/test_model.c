@@ -14,7 +14,7 @@
 #include "tests/support/pg_kit.h"
 #include "tests/support/test_kit.h"
 
-enum { SECONDS = 55, SECONDS_LONG = 3600, PATH_SIZE = 128, BATCH = 40 };
+enum { SECONDS = 55, SECONDS_LONG = 3600, PROGRAMS = 1000, PATH_SIZE = 128, BATCH = 40 };
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
@@ -46,9 +46,8 @@ static void run_all(const place *where)
     program *p = calloc(1, sizeof(*p));
     bool one = getenv("NX_TEST_SEED") != NULL;
     /* A short run tries the same programs every time, those of each provider; a long one tries what nobody has tried. */
-    uint64_t first = tk_is_long() || getenv("NX_MODEL_SECONDS") != NULL
-                         ? (uint64_t)time(NULL) * 1000000 + (uint64_t)getpid() % 1000 * 1000
-                         : strlen(where->name) * 1000000;
+    bool is_long = tk_is_long() || getenv("NX_MODEL_SECONDS") != NULL;
+    uint64_t first = is_long ? (uint64_t)time(NULL) * 1000000 + (uint64_t)getpid() % 1000 * 1000 : strlen(where->name) * 1000000;
     uint64_t seed = number_of("NX_TEST_SEED", first);
     int count = (int)number_of("NX_TEST_COUNT", one ? 1 : BATCH);
     uint64_t seconds = number_of("NX_MODEL_SECONDS", tk_is_long() ? SECONDS_LONG : SECONDS), programs = 0, skipped = 0;
@@ -65,7 +64,7 @@ static void run_all(const place *where)
         model_coverage_add(all, &to->coverage);
         programs += (uint64_t)to->done;
         seed += (uint64_t)to->done + (result == RESULT_SKIPPED);
-    } while (!one && time(NULL) < until);
+    } while (!one && time(NULL) < until && (is_long || programs < PROGRAMS));
     fprintf(stderr, "%s: %" PRIu64 " programs, the last NX_TEST_SEED=%" PRIu64 ", %" PRIu64 " skipped\n", where->name, programs,
             seed - 1, skipped);
     int missing = model_coverage_print(all, where);
