@@ -172,6 +172,8 @@ static bool execute_transaction(pg_model *m, const char *sql)
 {
     const char *name;
 
+    if (behind(sql, "do ") != NULL) /* what hides behind another text */
+        sql = behind(sql, "do ");
     if (behind(sql, "BEGIN") != NULL) {
         m->in_block = true;
         say_tag(m, "BEGIN");

@@ -112,15 +112,34 @@ Test(pg_train, commit_that_was_a_rollback)
 
 Test(pg_train, a_status_that_does_not_fit)
 {
-    cr_assert(tk_put(tk_execute("BEGIN")));
+    cr_assert(tk_put(tk_execute("do BEGIN")));
     cr_assert(tk_run());
     cr_assert_str_eq(tk.report, "a ESTATE rolled back; ");
     cr_assert(tk.wire->is_idle(tk.pg), "it was left again");
     tk.report[0] = '\0';
     cr_assert(tk_put(tk_of(tk_execute("write 3"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
-    cr_assert(tk_put(tk_of(tk_execute("COMMIT"), 5, NXI_BEGIN_NONE, NXI_END_NONE)));
+    cr_assert(tk_put(tk_of(tk_execute("do COMMIT"), 5, NXI_BEGIN_NONE, NXI_END_NONE)));
     cr_assert(tk_run());
     expect_report("b 1 open; c ESTATE unknown; ");
+}
+
+Test(pg_train, texts_that_end_a_transaction_are_not_sent)
+{
+    static const char *const texts[] = { "COMMIT", "end", " /* x */ -- y\n Rollback", "ABORT", "(release x", "SAVEPOINT x",
+                                         "PREPARE  TRANSACTION 'x'", "BEGIN", "start transaction" };
+
+    cr_assert(tk_put(tk_of(tk_execute("write 3"), 5, NXI_BEGIN_WRITE, NXI_END_NONE)));
+    cr_assert(tk_run());
+    for (size_t i = 0; i < NXI_COUNT(texts); i++) {
+        nxi_request *request = tk_of(tk_execute(texts[i]), 5, NXI_BEGIN_NONE, NXI_END_NONE);
+        cr_assert(tk_put(request));
+        cr_assert(tk_run());
+        cr_assert_eq(request->status, NX_ESTATE, "%s", texts[i]);
+        cr_assert(request->in_transaction, "%s", texts[i]);
+    }
+    cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_NONE, NXI_END_COMMIT)));
+    cr_assert(tk_run());
+    cr_assert_eq(tk.model.committed, 2u, "%u", (unsigned)tk.model.committed);
 }
 
 /* ------------------------------------------------------------------------------ bad rows */
