@@ -25,10 +25,8 @@ void nxi_step_take_back_keys(const nxi_step *step)
 {
     if (step->kind != NXI_STEP_WRITE || step->statement->key_column == NULL)
         return;
-    for (size_t i = 0; i < step->row_count; i++) {
-        nxi_row_clear_key(step->statement->table, step->rows[i]);
-        nxi_row_of(step->rows[i])->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
-    }
+    for (size_t i = 0; i < step->row_count; i++)
+        nxi_row_take_back_key(step->rows[i]);
 }
 
 bool nxi_is_about_row(nx_status status)

@@ -218,6 +218,8 @@ NX_MUST_CHECK bool nxi_row_own_all(void *row, nxi_arena *arena);
 
 /* A number that the database has given to a new row; false: it is out of the column's range, and nothing is written. */
 NX_MUST_CHECK bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key);
+/* The write that gave the row its key is undone. */
+void nxi_row_take_back_key(void *row);
 /* Set the key to "none": zero, no text. */
 void nxi_row_clear_key(const nxi_table *table, void *row);
 /* All key columns are set (an automatic integer key: not 0; a made uuid or ulid: not all zero). */

@@ -41,6 +41,14 @@ bool nxi_row_set_made_key(const nxi_column *column, void *row, int64_t key)
     return true;
 }
 
+void nxi_row_take_back_key(void *row)
+{
+    nxi_row *header = nxi_row_of(row);
+
+    nxi_row_clear_key(header->table, row);
+    header->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
+}
+
 void nxi_row_clear_key(const nxi_table *table, void *row)
 {
     for (size_t i = 0; i < table->key_count; i++)

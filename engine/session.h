@@ -124,6 +124,10 @@ bool nxi_session_is_dirty(nx_session *s, const nxi_sight *sight);
 bool nxi_session_has_pending(nx_session *s, const nx_db *db);
 /* NX_ESTATE: whether its last write was committed is unknown. */
 nx_status nxi_row_refuse_doubtful(const nxi_row *row, nx_error *error);
+/*
+ * An UPDATE or DELETE by a key that was given to another row since would write that one: NX_EOPTIMISTIC, and the object is GONE.
+ */
+NX_MUST_CHECK nx_status nxi_session_check_keys(nx_session *s, const struct nxi_plan_rows *rows, nx_error *error);
 /* The rows of that database that a flush looks at, in `arena`; `only`: of these rows. */
 NX_MUST_CHECK nx_status nxi_session_collect(nx_session *s, const nx_db *db, nxi_arena *arena, struct nxi_plan_rows *ret_rows,
                                             nx_error *error);

@@ -384,6 +384,8 @@ static nx_status make_plans(nxi_finishing *f)
         else
             status = nxi_members_collect(f, &rows);
         if (status == NX_OK)
+            status = nxi_session_check_keys(s, &rows, &f->error);
+        if (status == NX_OK)
             status = nxi_plan_build(s, db, &rows, f->members != NULL, &f->op->arena, &f->parts[i].plan, &f->error);
         f->several += status == NX_OK && f->parts[i].plan.batch_count > 0;
     }

@@ -2,6 +2,7 @@
  * session_rows - the rows of a session: made, added, deleted, learned from queries, expired.
  */
 #include "engine/session.h"
+#include "engine/uow.h"
 
 static void *refuse(nx_session *s, nx_status status)
 {
@@ -132,6 +133,49 @@ static bool settle(nx_session *s)
         row->state = NXI_ROW_GONE;
     }
     return true;
+}
+
+static bool is_stored(const nxi_row *row)
+{
+    return row != NULL && (row->state == NXI_ROW_STORED || row->state == NXI_ROW_EXPIRED || row->state == NXI_ROW_DELETING);
+}
+
+static bool has_stored(nxi_row *const *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_stored(rows[i]))
+            return true;
+    return false;
+}
+
+static nx_status refuse_gone(nxi_row *const *rows, size_t count, nx_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i] == NULL || rows[i]->state != NXI_ROW_GONE)
+            continue;
+        nx_status status = nxi_fail(error, NX_EOPTIMISTIC, "%s: the row was deleted, and its key given to another one",
+                                    rows[i]->table->name);
+        nxi_error_name(error->table, rows[i]->table->name);
+        error->object = nxi_row_data(rows[i]);
+        return status;
+    }
+    return NX_OK;
+}
+
+nx_status nxi_session_check_keys(nx_session *s, const nxi_plan_rows *rows, nx_error *error)
+{
+    nxi_workset *ws = &s->root->rows;
+
+    if ((!ws->unsettled && ws->displaced.count == 0) ||
+        !(has_stored(rows->known, rows->known_count) || has_stored(rows->deleting, rows->deleting_count)))
+        return NX_OK;
+    if (!settle(s))
+        return nxi_fail(error, NX_ENOMEM, "no memory for the flush");
+    nx_status status = refuse_gone(rows->known, rows->known_count, error);
+    if (status == NX_OK)
+        status = refuse_gone(rows->deleting, rows->deleting_count, error);
+    nxi_workset_sweep_deletions(ws);
+    return status;
 }
 
 void *nxi_session_add_row(nx_session *s, void *row)

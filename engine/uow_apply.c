@@ -30,10 +30,8 @@ static void take_back_keys(const nxi_plan *plan)
         nxi_batch *batch = plan->batches[i];
         if (batch->verb != NXI_BATCH_INSERT || batch->statement->key_column == NULL)
             continue;
-        for (size_t r = 0; r < batch->row_count; r++) {
-            nxi_row_clear_key(batch->table, batch->rows[r]);
-            nxi_row_of(batch->rows[r])->flags &= (uint16_t)~NXI_ROW_KEY_MADE;
-        }
+        for (size_t r = 0; r < batch->row_count; r++)
+            nxi_row_take_back_key(batch->rows[r]);
     }
 }
 

@@ -187,15 +187,24 @@ static bool is_query(const nxi_step *step)
     return step->kind == NXI_STEP_FETCH || step->kind == NXI_STEP_SCALAR || step->kind == NXI_STEP_RAW;
 }
 
-/* Text of the application that would end a transaction behind the back of its session, or begin one that nobody ends. */
+static bool is_followed_by(const char *word, const char *first, const char *second)
+{
+    return nxi_sql_begins_with(word, first) && nxi_sql_begins_with(nxi_sql_first_word(word + strlen(first)), second);
+}
+
+/*
+ * Text of the application that would end a transaction behind the back of its session, or begin one that nobody ends. What was
+ * prepared before belongs to no session.
+ */
 static nx_status refuse_control(const nxi_step *step, nx_error *error)
 {
     static const char *const words[] = { "COMMIT",    "END",     "ROLLBACK", "ABORT", "BEGIN",
                                          "START",     "RELEASE", "SAVEPOINT" };
     const char *word = nxi_sql_first_word(step->statement->sql);
+    bool controls = nxi_sql_begins_with_one_of(word, words, NXI_COUNT(words)) && !is_followed_by(word, "COMMIT", "PREPARED") &&
+                    !is_followed_by(word, "ROLLBACK", "PREPARED");
 
-    if (!nxi_sql_begins_with_one_of(word, words, NXI_COUNT(words)) &&
-        !(nxi_sql_begins_with(word, "PREPARE") && nxi_sql_begins_with(nxi_sql_first_word(word + 7), "TRANSACTION")))
+    if (!controls && !is_followed_by(word, "PREPARE", "TRANSACTION"))
         return NX_OK;
     return nxi_fail(error, NX_ESTATE, "%.*s: transactions are begun and ended by sessions, not by SQL texts",
                     (int)strcspn(word, " \t\r\n;/-"), word);

@@ -460,3 +460,29 @@ CASE(uow_stale, key_that_is_given_out_again_belongs_to_the_new_row)
     nxt_end(f, s);
     STORES(f, "SELECT n FROM item", 2);
 }
+
+/* An object whose row is gone must not write the row that has its key now. */
+CASE(uow_stale, object_whose_key_was_given_out_again_writes_nothing)
+{
+    uow_map(f, NX_ENTITIES(Item));
+    for (int how = 0; how < 4; how++) {
+        nx_session *s = nxt_session(f, &(nx_session_options){ .no_auto_flush = true });
+        Item *gone = NEW(s, Item);
+        gone->n = 1;
+        OK(f, nx_flush(s, NULL));
+        OK(f, nx_delete_all(nx_select(s, Item), NULL));
+        Item *made = NEW(s, Item);
+        made->n = 2;
+        OK(f, nx_flush(s, NULL));
+        gone->n = 5;
+        if (how == 1)
+            CHECK(nx_session_delete(s, gone));
+        nx_op op = how < 2 ? nx_flush(s, NULL) : how == 2 ? nx_save(f->db, gone, NULL) : nx_delete(f->db, gone, NULL);
+        FAILS(f, op, NX_EOPTIMISTIC);
+        Item *left = ONE(f, Item, nx_select(s, Item));
+        cr_expect_eq(left, made);
+        cr_expect_eq(made->n, 2);
+        OK(f, nx_rollback(s, NULL));
+        nx_session_free(s);
+    }
+}

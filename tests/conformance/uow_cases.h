@@ -146,7 +146,8 @@
     X(uow_stale, changed_key_is_refused_by_name_and_can_be_set_back) \
     X(uow_stale, query_that_meets_an_invalid_pending_row_says_which) \
     X(uow_stale, row_written_behind_a_set_based_write_is_read_again) \
-    X(uow_stale, key_that_is_given_out_again_belongs_to_the_new_row)
+    X(uow_stale, key_that_is_given_out_again_belongs_to_the_new_row) \
+    X(uow_stale, object_whose_key_was_given_out_again_writes_nothing)
 #define NXT_UOW_UNDO_CASES(X) \
     X(uow_undo, flushed_change_is_written_again_after_rollback) \
     X(uow_undo, pending_change_is_written_again_after_rollback) \

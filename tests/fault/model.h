@@ -190,9 +190,9 @@ object *model_object_of_uid(root *r, int uid);
 /* A stored row of that slot in these tables; -1: none. */
 int model_find(const model *m, const tables *t, int entity, int slot);
 /* A row with that key of the database, one that is in the tables if there is one; -1: none. */
+int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key);
 /* Another row has the key by now: the object with that uid stands for nothing. */
 bool model_key_is_anothers(const model *m, const tables *t, int uid);
-int model_uid_of_key(const model *m, const tables *t, int entity, int64_t key);
 /* The tables as this session sees them, for entities of that database. */
 const tables *model_view(const model *m, const root *r, int database);
 bool model_is_changed(const model *m, const object *o);

@@ -467,3 +467,16 @@ SESSIONS(options_beyond_reason)
     cr_expect(c.status == NX_OK || c.status == NX_EINVAL || c.status == NX_ELIMIT, "%s", nx_status_name(c.status));
     nx_db_free(db);
 }
+
+/* The application does not look at its loop again: its ROLLBACK has left all the same. */
+SESSIONS(freed_session_holds_nobody_up)
+{
+    nx_session *s = nxt_session(f, NULL);
+    new_slot(s, 1);
+    OK(f, nx_flush(s, NULL));
+    sqlite3 *other = foreign(f);
+    nx_session_free(s);
+    sql(other, "INSERT INTO slot (number, label) VALUES (2, 'other')");
+    sqlite3_close(other);
+    cr_assert_eq(slots(f), 1);
+}

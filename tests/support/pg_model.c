@@ -174,7 +174,9 @@ static bool execute_transaction(pg_model *m, const char *sql)
 
     if (behind(sql, "do ") != NULL) /* what hides behind another text */
         sql = behind(sql, "do ");
-    if (behind(sql, "BEGIN") != NULL) {
+    if (behind(sql, "COMMIT PREPARED") != NULL) {
+        say_tag(m, "COMMIT PREPARED");
+    } else if (behind(sql, "BEGIN") != NULL) {
         m->in_block = true;
         say_tag(m, "BEGIN");
     } else if (strcmp(sql, "COMMIT") == 0) {

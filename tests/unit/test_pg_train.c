@@ -140,6 +140,10 @@ Test(pg_train, texts_that_end_a_transaction_are_not_sent)
     cr_assert(tk_put(tk_of(tk_execute("write 1"), 5, NXI_BEGIN_NONE, NXI_END_COMMIT)));
     cr_assert(tk_run());
     cr_assert_eq(tk.model.committed, 2u, "%u", (unsigned)tk.model.committed);
+    nxi_request *prepared = tk_execute("COMMIT PREPARED 'x'");
+    cr_assert(tk_put(prepared));
+    cr_assert(tk_run());
+    cr_assert_eq(prepared->status, NX_OK, "what was prepared before is no session's");
 }
 
 /* ------------------------------------------------------------------------------ bad rows */
